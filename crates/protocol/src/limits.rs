@@ -1,0 +1,27 @@
+//! The sizes that both sides may rely on. A node tells its own in `welcome`.
+
+use serde::{Deserialize, Serialize};
+
+/// A WebSocket frame or message, in bytes: six times [`CONTENT_BYTES`], for a client that escapes every character, and room for the rest.
+pub const FRAME_BYTES: usize = 256 * 1024;
+/// The content of a message, in bytes of UTF-8 after decoding.
+pub const CONTENT_BYTES: usize = 32 * 1024;
+/// The subject of a message, in characters.
+pub const SUBJECT_CHARS: usize = 255;
+/// A client message id, in bytes of printable ASCII.
+pub const CLIENT_MESSAGE_ID_BYTES: usize = 128;
+/// A request id that is a text, in bytes.
+pub const REQUEST_ID_BYTES: usize = 128;
+
+/// What a node tells of its limits in `welcome`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// See [`FRAME_BYTES`].
+    pub frame_bytes: usize,
+    /// See [`CONTENT_BYTES`].
+    pub content_bytes: usize,
+    /// See [`SUBJECT_CHARS`].
+    pub subject_chars: usize,
+    /// Messages that a user may send a second, on average.
+    pub messages_per_second: u32,
+}

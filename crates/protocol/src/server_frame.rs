@@ -1,0 +1,219 @@
+//! What a node says.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ConversationId, ErrorCode, Limits, MessageId, RequestId, Seq, Timestamp, UserId};
+
+/// A frame from a node to a client, tagged by `type`.
+///
+/// `D` is the form of a message's data: parsed by default, already serialised where a node shares the bytes.
+/// Frames with a `seq` are entries of the mailbox; one that also says `repeat` answers a request that made
+/// no new entry, and is never applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerFrame<D = MessageData> {
+    /// First of all.
+    Welcome(Welcome),
+    /// A message was received.
+    NewMessage {
+        /// Position in the mailbox.
+        seq: Seq,
+        /// The message.
+        data: D,
+    },
+    /// A message was sent: the acknowledgement, to every session of the sender.
+    MessageSent {
+        /// Position in the mailbox.
+        seq: Seq,
+        /// The message.
+        message_id: MessageId,
+        /// Always success: a refusal is an `error`.
+        status: Status,
+        /// What the sender called it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_message_id: Option<String>,
+        /// Set where the message existed already.
+        #[serde(default, skip_serializing_if = "is_false")]
+        repeat: bool,
+        /// What the request called itself, where this is an answer to it alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
+        /// The message.
+        data: D,
+    },
+    /// A received message was read, to every session of the reader.
+    MessageRead {
+        /// Position in the mailbox.
+        seq: Seq,
+        /// The message.
+        message_id: MessageId,
+        /// Always success: a refusal is an `error`.
+        status: Status,
+        /// Messages received and not read, after this.
+        unread_count: i64,
+        /// Set where the message was read already.
+        #[serde(default, skip_serializing_if = "is_false")]
+        repeat: bool,
+        /// What the request called itself, where this is an answer to it alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
+    },
+    /// A sent message was read by its recipient.
+    ReadReceipt {
+        /// Position in the mailbox.
+        seq: Seq,
+        /// The message.
+        message_id: MessageId,
+        /// Who read it.
+        reader_id: UserId,
+        /// When.
+        read_at: Timestamp,
+    },
+    /// The count of messages received and not read: on request, and after a change.
+    UnreadCount {
+        /// The count.
+        unread_count: i64,
+        /// What the request called itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
+    },
+    /// The cursor is of no use here: adopt this one, and load the lists anew.
+    Reset {
+        /// The new cursor.
+        cursor: Seq,
+        /// Its epoch.
+        epoch: String,
+    },
+    /// This node is going away.
+    Reconnect {
+        /// How long this client should wait before it connects again, in milliseconds.
+        after_ms: u64,
+    },
+    /// The answer to `ping`.
+    Pong {
+        /// What the request called itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
+    },
+    /// A request was refused.
+    Error(ErrorFrame),
+    /// A frame of a later version. An entry among them counts as applied.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The first frame of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// Who the session is.
+    pub user: User,
+    /// Names the connection in logs.
+    pub connection_id: String,
+    /// The mailbox's epoch.
+    pub epoch: String,
+    /// The position before the first entry that this session will get: a client may always adopt it.
+    pub cursor: Seq,
+    /// Messages received and not read.
+    pub unread_count: i64,
+    /// The node's clock.
+    pub server_time: Timestamp,
+    /// How often the server pings, in milliseconds.
+    pub heartbeat_interval_ms: u64,
+    /// What may be sent.
+    pub limits: Limits,
+}
+
+/// A user, as others see them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    /// The user.
+    pub id: UserId,
+    /// The name that they log in by.
+    pub username: String,
+    /// The name that people read; may be empty.
+    pub full_name: String,
+}
+
+/// A message, as both its parties see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MessageData {
+    /// `new_message`, again: clients of the former system look here.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The message.
+    pub message_id: MessageId,
+    /// Where it was sent.
+    pub conversation_id: ConversationId,
+    /// Full name of the sender, else their user name.
+    pub sender: String,
+    /// Who sent it.
+    pub sender_id: UserId,
+    /// Who received it.
+    pub recipient_id: UserId,
+    /// The subject, `No Subject` if it has none.
+    pub subject: String,
+    /// The text.
+    pub content: String,
+    /// When the store took it.
+    pub created_at: Timestamp,
+    /// Whether the recipient has read it. On the wire of the sender: whether it was read from the start.
+    pub is_read: bool,
+    /// Its files.
+    pub attachments: Vec<serde_json::Value>,
+}
+
+/// The outcome that a client of the former system looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It is done and durable.
+    Success,
+}
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErrorFrame {
+    /// Why, for programs.
+    pub code: ErrorCode,
+    /// Why, for people.
+    pub error: String,
+    /// What the request called itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+    /// What the sender called the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<String>,
+    /// When to try again, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// A frame as a client reads it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incoming {
+    /// The position, if it is an entry to be applied: also for an entry of a type that this version does not know.
+    pub seq: Option<Seq>,
+    /// What it says.
+    pub frame: ServerFrame,
+}
+
+impl Incoming {
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// If the text is not a frame of a Switchboard node.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Head {
+            seq: Option<Seq>,
+            #[serde(default)]
+            repeat: bool,
+        }
+        let Head { seq, repeat } = serde_json::from_str(text)?;
+        Ok(Self { seq: seq.filter(|_| !repeat), frame: serde_json::from_str(text)? })
+    }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
