@@ -1,1 +1,31 @@
-//! Placeholder
+//! What must survive: users, mailboxes, messages.
+//!
+//! - [`Store`] reads. Queries are written once, in `queries`, and run on either back end.
+//! - [`Committer`] writes: it takes a batch of [`Command`]s and commits them as one transaction, which makes the
+//!   mailboxes' entries. One task a node holds it.
+//! - `postgres` and `sqlite` hold what differs: connections, and the hot statement.
+//! - [`audit`] counts what must never be found.
+//!
+//! The rest of the system sees the types of [`model`]; rows and diesel stay in here.
+//!
+//! To add a kind of entry: its number in `schema::kind`, a variant of [`Event`] and of [`Command`], its part in
+//! `postgres/commit.sql` and in `sqlite/commit.rs`, its reading in `queries::EntryRow`.
+
+mod answer;
+pub mod audit;
+mod committer;
+mod error;
+pub mod model;
+mod postgres;
+mod queries;
+mod schema;
+mod sqlite;
+mod store;
+mod users;
+
+pub use committer::Committer;
+pub use error::StoreError;
+pub use model::{
+    Account, Command, Entry, Event, Head, Import, Message, Outcome, Refusal, Send as SendCommand,
+};
+pub use store::{Health, Store};

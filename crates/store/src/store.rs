@@ -1,0 +1,239 @@
+//! The store as the rest of the system holds it: one handle, either back end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, UserId};
+
+use crate::committer::Committer;
+use crate::error::StoreError;
+use crate::model::{Account, Entry, Head, Import, Message};
+use crate::postgres::Postgres;
+use crate::queries;
+use crate::schema::deployment;
+use crate::sqlite::Sqlite;
+
+/// How long any one reading may take before it counts as unanswered.
+pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A handle on the store. Clones share its connections.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) backend: Arc<Backend>,
+}
+
+/// The back ends: a closed set.
+pub(crate) enum Backend {
+    Postgres(Postgres),
+    Sqlite(Sqlite),
+}
+
+/// What `doctor` wants to know.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// The server or library, with its version.
+    pub version: String,
+    /// Settings under which an acknowledged message could be lost, each with what to do.
+    pub warnings: Vec<String>,
+}
+
+/// Runs a reading on a connection of whichever back end, within the deadline.
+///
+/// A connection whose reading did not end is not put back: its answer may still be on the way.
+macro_rules! read {
+    ($store:expr, $connection:ident => $query:expr) => {{
+        let reading = async {
+            match &*$store.backend {
+                Backend::Postgres(postgres) => {
+                    let mut reader = postgres.reader().await?;
+                    let $connection = &mut *reader.connection;
+                    let result = $query.await;
+                    reader.finished = true;
+                    result.map_err(StoreError::from)
+                }
+                Backend::Sqlite(sqlite) => {
+                    let mut reader = sqlite.reader().await?;
+                    let $connection = &mut *reader.connection;
+                    let result = $query.await;
+                    reader.finished = true;
+                    result.map_err(StoreError::from)
+                }
+            }
+        };
+        within(READ_DEADLINE, reading).await
+    }};
+}
+
+/// Ends what takes longer than `deadline`.
+pub(crate) async fn within<T>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(deadline, work).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(StoreError::Unavailable(format!("no answer within {deadline:?}"))),
+    }
+}
+
+impl Store {
+    /// Opens the store at `postgres://…` or `sqlite://PATH`, with up to `pool_size` connections for reading.
+    /// Postgres is not connected to yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] if the address cannot be used or the file cannot be opened.
+    pub async fn open(url: &str, pool_size: usize) -> Result<Self, StoreError> {
+        let backend = if let Some(path) = url.strip_prefix("sqlite://") {
+            Backend::Sqlite(Sqlite::open(path, pool_size).await?)
+        } else {
+            Backend::Postgres(Postgres::open(url, pool_size)?)
+        };
+        Ok(Self { backend: Arc::new(backend) })
+    }
+
+    /// Keeps other processes from serving the same SQLite file, for as long as the store is open. Postgres may
+    /// be shared by any number.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] if another process serves it.
+    pub fn hold(&self) -> Result<(), StoreError> {
+        match &*self.backend {
+            Backend::Postgres(_) => Ok(()),
+            Backend::Sqlite(sqlite) => sqlite.hold(),
+        }
+    }
+
+    /// Brings the schema up to this binary's, one process at a time, and says which migrations it ran.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`] or [`StoreError::Unavailable`].
+    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        match &*self.backend {
+            Backend::Postgres(postgres) => postgres.migrate().await,
+            Backend::Sqlite(sqlite) => sqlite.migrate().await,
+        }
+    }
+
+    /// The migrations of this binary that the store lacks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        match &*self.backend {
+            Backend::Postgres(postgres) => postgres.pending_migrations().await,
+            Backend::Sqlite(sqlite) => sqlite.pending_migrations().await,
+        }
+    }
+
+    /// The way to write. Each has a connection of its own: one a node.
+    #[must_use]
+    pub fn committer(&self) -> Committer {
+        Committer::new(self.clone())
+    }
+
+    /// The random id of this deployment, made by its first migration.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], and [`StoreError::Migration`] before the first migration.
+    pub async fn deployment(&self) -> Result<String, StoreError> {
+        let query = deployment::table.select(deployment::id);
+        let id: Option<String> =
+            read!(self, connection => query.first(connection)).map(Some).or_else(|error| match error {
+                // The table is not there yet.
+                StoreError::Interrupted(_) => Ok(None),
+                error => Err(error),
+            })?;
+        id.ok_or_else(|| {
+            StoreError::Migration("the store was never migrated: run `switchboard migrate`".into())
+        })
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let query = diesel::select(1_i32.into_sql::<diesel::sql_types::Integer>());
+        read!(self, connection => query.get_result::<i32>(connection)).map(|_one| ())
+    }
+
+    /// Version and durability of the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn health(&self) -> Result<Health, StoreError> {
+        match &*self.backend {
+            Backend::Postgres(postgres) => within(READ_DEADLINE, postgres.health()).await,
+            Backend::Sqlite(sqlite) => within(READ_DEADLINE, sqlite.health()).await,
+        }
+    }
+
+    /// A user with their mailbox.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn find_account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
+        let query = queries::account(user.0);
+        let row: Option<queries::AccountRow> =
+            read!(self, connection => async { query.first(connection).await.optional() })?;
+        Ok(row.map(queries::account_of))
+    }
+
+    /// Where mailboxes stand, in no order; one that does not exist is left out. At most a thousand at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn heads(&self, mailboxes: &[MailboxId]) -> Result<Vec<Head>, StoreError> {
+        let query = queries::heads(mailboxes.iter().map(|mailbox| mailbox.0).collect());
+        let rows: Vec<(i64, i64, i64, i64)> = read!(self, connection => query.load(connection))?;
+        Ok(rows.into_iter().map(queries::head).collect())
+    }
+
+    /// Up to `limit` entries of a mailbox after a position, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], and [`StoreError::Rejected`] for an entry that lacks what its kind must have.
+    pub async fn page(&self, mailbox: MailboxId, after: Seq, limit: i64) -> Result<Vec<Entry>, StoreError> {
+        let query = queries::page(mailbox.0, after.0, limit);
+        let rows: Vec<queries::EntryRow> = read!(self, connection => query.load(connection))?;
+        let entries: Option<Vec<Entry>> = rows.into_iter().map(queries::entry).collect();
+        entries.ok_or_else(|| {
+            StoreError::Rejected(format!("an entry of mailbox {mailbox} after {after} is incomplete"))
+        })
+    }
+
+    /// Up to `limit` messages of a conversation, newest first, before a message; none if `reader` is no member.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn history(
+        &self,
+        reader: UserId,
+        conversation: ConversationId,
+        before: Option<MessageId>,
+        limit: i64,
+    ) -> Result<Option<Vec<Message>>, StoreError> {
+        let before = before.map_or(i64::MAX, |message| message.0);
+        let query = queries::history(reader.0, conversation.0, before, limit);
+        let rows: Vec<queries::MessageRow> = read!(self, connection => query.load(connection))?;
+        if rows.is_empty() {
+            let query = queries::membership(reader.0, conversation.0);
+            let found: Vec<i64> = read!(self, connection => query.load(connection))?;
+            return Ok((!found.is_empty()).then(Vec::new));
+        }
+        Ok(Some(rows.into_iter().filter_map(|row| queries::message(row, reader)).collect()))
+    }
+
+    /// Creates users with their mailboxes, or renames those whose user name exists, all or none; gives their
+    /// ids in the order of `users`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], and [`StoreError::Rejected`].
+    pub async fn import_users(&self, users: Vec<Import>) -> Result<Vec<UserId>, StoreError> {
+        match &*self.backend {
+            Backend::Postgres(postgres) => postgres.import_users(users).await,
+            Backend::Sqlite(sqlite) => sqlite.import_users(users).await,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What commands do, and what they do when they are repeated, refused, or race.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use futures_util::FutureExt;
+use switchboard_protocol::{MailboxId, MessageId, Seq, UserId};
+use switchboard_store::{Command, Entry, Event, Outcome, Refusal, SendCommand, Store};
+
+use crate::Test;
+
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("a_message_makes_two_entries", |store| a_message_makes_two_entries(store).boxed()),
+    ("a_repeat_answers_with_the_first", |store| a_repeat_answers_with_the_first(store).boxed()),
+    ("a_batch_keeps_its_order", |store| a_batch_keeps_its_order(store).boxed()),
+    ("what_is_refused_changes_nothing", |store| what_is_refused_changes_nothing(store).boxed()),
+    ("a_message_to_oneself_is_read", |store| a_message_to_oneself_is_read(store).boxed()),
+    ("reading_is_counted_once", |store| reading_is_counted_once(store).boxed()),
+    ("two_committers_race", |store| two_committers_race(store).boxed()),
+    ("history_is_for_members", |store| history_is_for_members(store).boxed()),
+    ("imports_are_repeatable", |store| imports_are_repeatable(store).boxed()),
+];
+
+pub(crate) fn send(sender: i64, recipient: i64, client_message_id: &str, content: &str) -> Command {
+    Command::Send(SendCommand {
+        sender: UserId(sender),
+        recipient: UserId(recipient),
+        subject: String::new(),
+        content: content.to_owned(),
+        client_message_id: client_message_id.to_owned(),
+    })
+}
+
+fn read(reader: i64, message: MessageId) -> Command {
+    Command::MarkRead { reader: UserId(reader), message }
+}
+
+async fn commit(store: &Store, commands: Vec<Command>) -> anyhow::Result<Vec<Outcome>> {
+    Ok(store.committer().commit(Arc::from(commands)).await?)
+}
+
+#[track_caller]
+fn committed(outcome: &Outcome) -> &[Entry] {
+    match outcome {
+        Outcome::Committed(entries) => entries,
+        other => panic!("not committed: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn message_id(outcome: &Outcome) -> MessageId {
+    let entry = match outcome {
+        Outcome::Committed(entries) => &entries[0],
+        Outcome::Repeated(entry) => entry,
+        Outcome::Refused(refusal) => panic!("refused: {refusal:?}"),
+    };
+    match &entry.event {
+        Event::Sent(message) => message.id,
+        other => panic!("not sent: {other:?}"),
+    }
+}
+
+async fn mailbox(store: &Store, user: i64) -> anyhow::Result<MailboxId> {
+    Ok(store.find_account(UserId(user)).await?.context("no such user")?.mailbox)
+}
+
+async fn page(store: &Store, user: i64) -> anyhow::Result<Vec<Entry>> {
+    Ok(store.page(mailbox(store, user).await?, Seq(0), 1000).await?)
+}
+
+async fn unread(store: &Store, user: i64) -> anyhow::Result<i64> {
+    Ok(store.heads(&[mailbox(store, user).await?]).await?[0].unread)
+}
+
+async fn a_message_makes_two_entries(store: Store) -> anyhow::Result<()> {
+    let outcomes = commit(&store, vec![send(1, 2, "a", "hällo 🙂")]).await?;
+    let entries = committed(&outcomes[0]);
+    assert_eq!(entries.iter().map(|entry| (entry.seq, entry.unread)).collect::<Vec<_>>(), [(Seq(1), 0), (Seq(1), 1)]);
+    // What is read back is what was handed out.
+    assert_eq!(page(&store, 1).await?, [entries[0].clone()]);
+    assert_eq!(page(&store, 2).await?, [entries[1].clone()]);
+    let Event::Received(message) = &entries[1].event else { panic!("{entries:?}") };
+    assert_eq!((message.sender_name.as_str(), message.recipient, message.is_read), ("user1", UserId(2), false));
+    Ok(())
+}
+
+async fn a_repeat_answers_with_the_first(store: Store) -> anyhow::Result<()> {
+    let first = commit(&store, vec![send(1, 2, "a", "x"), send(1, 2, "b", "y")]).await?;
+    // In a batch of its own, twice in one batch, and beside something new.
+    let again = commit(&store, vec![send(1, 2, "b", "y"), send(1, 2, "c", "z"), send(1, 2, "c", "z")]).await?;
+    assert_eq!(again[0], Outcome::Repeated(committed(&first[1])[0].clone()));
+    assert_eq!(again[2], Outcome::Repeated(committed(&again[1])[0].clone()));
+    // Another sender may use the same id, the same sender not for something else.
+    let other = commit(&store, vec![send(3, 2, "a", "x"), send(1, 2, "a", "other"), send(1, 3, "a", "x")]).await?;
+    assert_eq!(committed(&other[0]).len(), 2);
+    assert_eq!(other[1], Outcome::Refused(Refusal::ClientMessageIdReused));
+    assert_eq!(other[2], Outcome::Refused(Refusal::ClientMessageIdReused));
+    assert_eq!((unread(&store, 2).await?, store.count_messages().await?), (4, 4));
+    Ok(())
+}
+
+async fn a_batch_keeps_its_order(store: Store) -> anyhow::Result<()> {
+    let mut batch = Vec::new();
+    for n in 0..300 {
+        batch.push(send(1 + n % 3, 1 + (n / 3) % 4, &format!("m{n}"), &format!("{n}")));
+    }
+    let outcomes = commit(&store, batch).await?;
+    let ids: Vec<_> = outcomes.iter().map(message_id).collect();
+    assert!(ids.is_sorted(), "ids ascend in the order of the batch");
+    for user in 1..=4 {
+        let entries = page(&store, user).await?;
+        assert!(entries.iter().map(|entry| entry.seq.0).eq(1..=entries.len() as i64));
+        let numbers = entries.iter().map(|entry| match &entry.event {
+            Event::Sent(message) | Event::Received(message) => message.content.parse::<i64>().expect("a number"),
+            other => panic!("{other:?}"),
+        });
+        assert!(numbers.is_sorted(), "order in the mailbox of user {user}");
+    }
+    Ok(())
+}
+
+async fn what_is_refused_changes_nothing(store: Store) -> anyhow::Result<()> {
+    let outcomes = commit(&store, vec![send(1, 99, "a", "x"), send(1, 2, "b", "y"), read(3, MessageId(12))]).await?;
+    assert_eq!(outcomes[0], Outcome::Refused(Refusal::UnknownRecipient));
+    assert_eq!(outcomes[2], Outcome::Refused(Refusal::NotFound));
+    let message = message_id(&outcomes[1]);
+    // A stranger's reading, and the sender's own, find nothing.
+    let outcomes = commit(&store, vec![read(3, message), read(1, message)]).await?;
+    assert_eq!(outcomes, [Outcome::Refused(Refusal::NotFound), Outcome::Refused(Refusal::NotFound)]);
+    assert_eq!((unread(&store, 2).await?, page(&store, 1).await?.len()), (1, 1));
+    // A command that the store itself refuses takes none with it.
+    let outcomes = commit(&store, vec![send(1, 2, "c", "x"), send(1, 2, "d\0", "nul"), send(1, 2, "e", "z")]).await?;
+    assert!(matches!(outcomes[0], Outcome::Committed(_)) && matches!(outcomes[2], Outcome::Committed(_)));
+    Ok(())
+}
+
+async fn a_message_to_oneself_is_read(store: Store) -> anyhow::Result<()> {
+    let outcomes = commit(&store, vec![send(1, 1, "a", "note")]).await?;
+    let entries = committed(&outcomes[0]);
+    assert!(matches!((&entries[0].event, &entries[1].event), (Event::Sent(_), Event::Received(message)) if message.is_read));
+    assert_eq!((entries[0].seq, entries[1].seq, unread(&store, 1).await?), (Seq(1), Seq(2), 0));
+    assert_eq!(page(&store, 1).await?, entries);
+    let again = commit(&store, vec![read(1, message_id(&outcomes[0]))]).await?;
+    assert!(matches!(&again[0], Outcome::Repeated(entry) if entry.seq == Seq(2)));
+    Ok(())
+}
+
+async fn reading_is_counted_once(store: Store) -> anyhow::Result<()> {
+    let sent = commit(&store, vec![send(1, 2, "a", "x"), send(3, 2, "b", "y")]).await?;
+    let first = message_id(&sent[0]);
+    let outcomes = commit(&store, vec![read(2, first), read(2, message_id(&sent[1])), read(2, first)]).await?;
+    let entries = committed(&outcomes[0]);
+    assert_eq!((entries[0].unread, entries[1].unread), (1, 0), "of the reader, of the sender");
+    assert!(matches!(entries[1].event, Event::Receipt { message, reader: UserId(2), .. } if message == first));
+    assert!(matches!(&outcomes[2], Outcome::Repeated(entry) if entry.seq == entries[0].seq && entry.unread == 0));
+    assert_eq!(unread(&store, 2).await?, 0);
+    let received = page(&store, 2).await?;
+    assert!(matches!(&received[0].event, Event::Received(message) if message.is_read));
+    Ok(())
+}
+
+/// Four committers, each with the same sends and readings, over mailboxes that they share.
+async fn two_committers_race(store: Store) -> anyhow::Result<()> {
+    let mut racers = tokio::task::JoinSet::new();
+    for racer in 0..4 {
+        let mut committer = store.committer();
+        racers.spawn(async move {
+            let mut ids = Vec::new();
+            for round in 0..20 {
+                let sends = (0..10).map(|n| {
+                    let (sender, recipient) = (1 + (n + round) % 5, 1 + (n * 3 + racer % 2) % 5);
+                    send(sender, recipient, &format!("{round}-{n}-{}", racer % 2), "x")
+                });
+                let outcomes = committer.commit(sends.collect()).await?;
+                ids.extend(outcomes.iter().map(message_id));
+                let reads = ids.iter().rev().take(15).flat_map(|id| (1..=5).map(|reader| read(reader, *id)));
+                committer.commit(reads.collect()).await?;
+            }
+            anyhow::Ok((racer % 2, ids))
+        });
+    }
+    let mut results = Vec::new();
+    while let Some(result) = racers.join_next().await {
+        results.push(result??);
+    }
+    results.sort();
+    assert_eq!(results[0], results[1], "both got the same message for the same client id");
+    assert_eq!(results[2], results[3]);
+    assert_eq!(store.count_messages().await?, 400);
+    Ok(())
+}
+
+async fn history_is_for_members(store: Store) -> anyhow::Result<()> {
+    let sent = commit(&store, (0..5).map(|n| send(1 + n % 2, 2 - n % 2, &format!("{n}"), "x")).collect()).await?;
+    let ids: Vec<_> = sent.iter().map(message_id).collect();
+    let Event::Sent(message) = &committed(&sent[0])[0].event else { panic!() };
+    let page = |reader, before| store.history(UserId(reader), message.conversation, before, 3);
+    let first = page(2, None).await?.context("a member")?;
+    assert_eq!(first.iter().map(|message| message.id).collect::<Vec<_>>(), [ids[4], ids[3], ids[2]]);
+    assert_eq!(first[0].client_message_id, None, "it is its sender's alone");
+    assert_eq!(page(1, Some(ids[2])).await?.context("a member")?.len(), 2);
+    assert_eq!(page(1, Some(ids[0])).await?, Some(Vec::new()));
+    assert_eq!(page(3, None).await?, None);
+    Ok(())
+}
+
+async fn imports_are_repeatable(store: Store) -> anyhow::Result<()> {
+    let import = |name: &str, full_name: &str| switchboard_store::Import {
+        username: name.to_owned(),
+        full_name: full_name.to_owned(),
+    };
+    let ids = store.import_users(vec![import("user2", "Zoë Two"), import("new", "")]).await?;
+    assert_eq!(ids[0], UserId(2));
+    let account = store.find_account(ids[0]).await?.context("is there")?;
+    assert_eq!((account.full_name.as_str(), account.disabled), ("Zoë Two", false));
+    assert_ne!(store.find_account(ids[1]).await?.context("is there")?.epoch, account.epoch);
+    assert_eq!(store.find_account(UserId(4711)).await?, None);
+    assert_eq!(store.deployment().await?.len(), 32);
+    assert!(store.pending_migrations().await?.is_empty());
+    Ok(())
+}

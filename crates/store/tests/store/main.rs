@@ -1,0 +1,59 @@
+//! The store's promises, one suite on both back ends. What needs Postgres is ignored where there is none.
+
+#[path = "../../../../tests/harness/servers.rs"]
+#[expect(dead_code, unreachable_pub, reason = "other tests use the rest")]
+mod servers;
+
+mod commands;
+mod plans;
+
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use switchboard_protocol::UserId;
+use switchboard_store::{Import, Store};
+
+/// A test on a fresh store with users 1 to 5.
+type Test = fn(Store) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>>;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = Arc::new(runtime);
+    let mut trials = Vec::new();
+    let without_postgres = servers::missing().contains(&"postgres") && !servers::required();
+    let postgres = Arc::new(std::sync::OnceLock::new());
+    for (name, test) in commands::TESTS.iter().chain(plans::TESTS) {
+        let on_sqlite = Arc::clone(&runtime);
+        let test = *test;
+        trials.push(Trial::test(format!("sqlite::{name}"), move || {
+            on_sqlite.block_on(async {
+                let folder = tempfile::tempdir()?;
+                let store = Store::open(&format!("sqlite://{}/test.db", folder.path().display()), 4).await?;
+                run(store, test).await
+            })
+        }));
+        let (on_postgres, server) = (Arc::clone(&runtime), Arc::clone(&postgres));
+        let trial = Trial::test(format!("postgres::{name}"), move || {
+            let server = server.get_or_init(|| servers::Postgres::start().expect("Postgres starts"));
+            let url = server.create_database(&name.replace(|c: char| !c.is_alphanumeric(), "_"))?;
+            on_postgres.block_on(async { run(Store::open(&url, 4).await?, test).await })
+        });
+        trials.push(trial.with_ignored_flag(without_postgres));
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // `exit` runs no destructors, and the server must not outlive the tests.
+    drop(Arc::into_inner(postgres));
+    conclusion.exit();
+}
+
+async fn run(store: Store, test: Test) -> Result<(), Failed> {
+    store.migrate().await?;
+    let users = (1..=5).map(|n| Import { username: format!("user{n}"), full_name: String::new() }).collect();
+    assert_eq!(store.import_users(users).await?, (1..=5).map(UserId).collect::<Vec<_>>());
+    test(store.clone()).await?;
+    for finding in store.audit().await? {
+        assert_eq!(finding.violations, 0, "{}", finding.rule);
+    }
+    Ok(())
+}

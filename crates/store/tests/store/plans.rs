@@ -1,0 +1,3 @@
+//! To come.
+use crate::Test;
+pub(crate) const TESTS: &[(&str, Test)] = &[];
