@@ -98,6 +98,8 @@ pub enum CloseCode {
     Internal = 1011,
     /// This node is going away.
     Restart = 1012,
+    /// The store is out of reach.
+    TryLater = 1013,
     /// The credentials of the connection have expired.
     CredentialsExpired = 4401,
     /// No byte came from the client for two heartbeats.
@@ -115,6 +117,7 @@ impl CloseCode {
         Self::FrameTooLarge,
         Self::Internal,
         Self::Restart,
+        Self::TryLater,
         Self::CredentialsExpired,
         Self::Silent,
         Self::TooSlow,
@@ -136,6 +139,7 @@ impl CloseCode {
             Self::FrameTooLarge => "frame_too_large",
             Self::Internal => "internal",
             Self::Restart => "restart",
+            Self::TryLater => "try_later",
             Self::CredentialsExpired => "credentials_expired",
             Self::Silent => "silent",
             Self::TooSlow => "too_slow",
@@ -147,7 +151,9 @@ impl CloseCode {
     pub fn reaction(self) -> Reaction {
         match self {
             Self::Normal | Self::ProtocolError | Self::InvalidUtf8 | Self::FrameTooLarge => Reaction::Stop,
-            Self::Internal | Self::Restart | Self::Silent | Self::TooSlow => Reaction::Reconnect,
+            Self::Internal | Self::Restart | Self::TryLater | Self::Silent | Self::TooSlow => {
+                Reaction::Reconnect
+            },
             Self::CredentialsExpired => Reaction::Refresh,
         }
     }

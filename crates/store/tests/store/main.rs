@@ -1,7 +1,7 @@
 //! The store's promises, one suite on both back ends. What needs Postgres is ignored where there is none.
 
 #[path = "../../../../tests/harness/servers.rs"]
-#[expect(dead_code, unreachable_pub, reason = "other tests use the rest")]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod servers;
 
 mod commands;

@@ -1,0 +1,64 @@
+//! What the layer counts. Every drop is counted; nothing here ever goes back, except the gauge.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a node's layer has counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Publications that the back end took.
+    pub published: u64,
+    /// Publications that were dropped: the queue was full, the link was down, or it was lost before the answer came (then
+    /// some may have gone out all the same).
+    pub publish_dropped: u64,
+    /// Messages handed to the node's receiver.
+    pub received: u64,
+    /// Messages dropped because the node's receiver was full.
+    pub received_dropped: u64,
+    /// Links to the back end, of the subscriber and of the publisher, that were lost after they had connected, refused
+    /// subscriptions and missing answers included. A new link follows each.
+    pub reconnects: u64,
+    /// Times that the probe stayed away for so long that both links were made anew.
+    pub probes_lost: u64,
+    /// Channels that are wanted now. A gauge.
+    pub subscriptions: u64,
+}
+
+/// The running counts, shared by the parts of one node's layer.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) published: Count,
+    pub(crate) publish_dropped: Count,
+    pub(crate) received: Count,
+    pub(crate) received_dropped: Count,
+    pub(crate) reconnects: Count,
+    pub(crate) probes_lost: Count,
+}
+
+impl Tally {
+    /// The counts of this moment. Each is exact; together they are not one point in time.
+    pub(crate) fn snapshot(&self, subscriptions: usize) -> Counters {
+        Counters {
+            published: self.published.get(),
+            publish_dropped: self.publish_dropped.get(),
+            received: self.received.get(),
+            received_dropped: self.received_dropped.get(),
+            reconnects: self.reconnects.get(),
+            probes_lost: self.probes_lost.get(),
+            subscriptions: subscriptions as u64,
+        }
+    }
+}
+
+/// One running count.
+#[derive(Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, n: usize) {
+        self.0.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

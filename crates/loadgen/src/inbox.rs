@@ -1,0 +1,57 @@
+//! The delivery check: messages of one sender, numbered 0, 1, 2, …, should come once each, in order.
+
+use std::collections::BTreeSet;
+
+/// What one recipient got from their one sender.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    /// The lowest number that is above all that came.
+    next: u64,
+    /// Numbers below `next` that did not come.
+    missing: BTreeSet<u64>,
+    /// Numbers that came after a higher one.
+    pub(crate) late: Vec<u64>,
+    pub(crate) duplicates: u64,
+}
+
+impl Inbox {
+    pub(crate) fn receive(&mut self, number: u64) {
+        if number >= self.next {
+            self.missing.extend(self.next..number);
+            self.next = number + 1;
+        } else if self.missing.remove(&number) {
+            self.late.push(number);
+        } else {
+            self.duplicates += 1;
+        }
+    }
+
+    pub(crate) fn has(&self, number: u64) -> bool {
+        number < self.next && !self.missing.contains(&number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(numbers: &[u64], missing: &[u64], late: &[u64], duplicates: u64) {
+        let mut inbox = Inbox::default();
+        for number in numbers {
+            inbox.receive(*number);
+        }
+        let not_there: Vec<u64> = (0..6).filter(|number| !inbox.has(*number)).collect();
+        assert_eq!((not_there.as_slice(), inbox.late.as_slice()), (missing, late));
+        assert_eq!(inbox.duplicates, duplicates);
+    }
+
+    #[test]
+    fn sees_what_is_lost_late_or_doubled() {
+        check(&[0, 1, 2, 3, 4, 5], &[], &[], 0);
+        check(&[0, 1, 4, 5], &[2, 3], &[], 0);
+        check(&[0, 2, 1, 3, 4, 5], &[], &[1], 0);
+        check(&[0, 1, 1, 2, 3, 0], &[4, 5], &[], 2);
+        check(&[1, 0, 0], &[2, 3, 4, 5], &[0], 1);
+    }
+}

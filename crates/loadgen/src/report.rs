@@ -1,0 +1,152 @@
+//! What is printed, and the verdict behind it.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use switchboard_client::RequestError;
+use tokio::time::Duration;
+
+use crate::process::Memory;
+use crate::tally::Tally;
+use crate::user::{Outcome, Record};
+
+/// What the measured window cost.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    pub(crate) elapsed: Duration,
+    pub(crate) delivered: u64,
+    pub(crate) own_cpu: Option<Duration>,
+    /// Each measured process, with what could be read of it.
+    pub(crate) processes: Vec<(u32, Option<Duration>, Option<Memory>)>,
+}
+
+/// Whether everything arrived as it should, over the whole run.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    acknowledged: u64,
+    unacknowledged: u64,
+    refused: u64,
+    lost: u64,
+    duplicates: u64,
+    out_of_order: u64,
+    gaps: u64,
+    retries: u64,
+    overtaken: u64,
+    last_refusal: Option<RequestError>,
+}
+
+impl Verdict {
+    /// Partners are neighbours: 0 and 1, 2 and 3, and so on.
+    pub(crate) fn new(records: &[Record]) -> Self {
+        let mut verdict = Self::default();
+        for (index, sender) in records.iter().enumerate() {
+            verdict.add(sender, &records[index ^ 1]);
+        }
+        verdict
+    }
+
+    pub(crate) fn is_good(&self) -> bool {
+        let bad =
+            [self.unacknowledged, self.refused, self.lost, self.duplicates, self.out_of_order, self.gaps];
+        bad.iter().all(|count| *count == 0)
+    }
+
+    fn add(&mut self, sender: &Record, recipient: &Record) {
+        let inbox = &recipient.inbox;
+        for (number, outcome) in (0_u64..).zip(&sender.sends) {
+            match outcome {
+                Outcome::Unknown => self.unacknowledged += 1,
+                Outcome::Refused => self.refused += 1,
+                Outcome::Acknowledged | Outcome::AcknowledgedLate => {
+                    self.acknowledged += 1;
+                    self.lost += u64::from(!inbox.has(number));
+                }
+            }
+        }
+        for number in &inbox.late {
+            let outcome = usize::try_from(*number).ok().and_then(|number| sender.sends.get(number));
+            if outcome == Some(&Outcome::AcknowledgedLate) {
+                self.overtaken += 1;
+            } else {
+                self.out_of_order += 1;
+            }
+        }
+        self.duplicates += inbox.duplicates + recipient.wire_duplicates;
+        self.gaps += recipient.wire_gaps;
+        self.retries += sender.retries;
+        if self.last_refusal.is_none() {
+            self.last_refusal.clone_from(&sender.last_refusal);
+        }
+    }
+}
+
+/// Writes to standard output.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()
+}
+
+/// The report of `run` and `flood`.
+pub(crate) fn traffic(tally: &Tally, usage: &Usage, verdict: &Verdict) -> String {
+    let mut text = String::new();
+    // Writing to a text cannot fail.
+    let _ = write_traffic(&mut text, tally, usage, verdict);
+    text
+}
+
+fn write_traffic(text: &mut String, tally: &Tally, usage: &Usage, verdict: &Verdict) -> fmt::Result {
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let seconds = usage.elapsed.as_secs_f64();
+    writeln!(text, "whole run")?;
+    writeln!(text, "  sends            {}", count(&tally.sent))?;
+    writeln!(text, "  acknowledged     {}", verdict.acknowledged)?;
+    writeln!(text, "  unacknowledged   {}", verdict.unacknowledged)?;
+    writeln!(text, "  refused          {}", verdict.refused)?;
+    writeln!(text, "  delivered        {}", count(&tally.delivered))?;
+    writeln!(text, "  lost             {}", verdict.lost)?;
+    writeln!(text, "  duplicates       {}", verdict.duplicates)?;
+    writeln!(text, "  out of order     {}", verdict.out_of_order)?;
+    writeln!(text, "  gaps             {}", verdict.gaps)?;
+    writeln!(text, "  retried          {} ({} overtaken meanwhile)", verdict.retries, verdict.overtaken)?;
+    writeln!(text, "  disconnects      {}", count(&tally.disconnects))?;
+    writeln!(text, "  skipped          {}", count(&tally.skipped))?;
+    if let Some(refusal) = &verdict.last_refusal {
+        writeln!(text, "  for example      {refusal}")?;
+    }
+    writeln!(text, "measured {seconds:.1} s")?;
+    writeln!(text, "  messages/s       {:.1}", usage.delivered as f64 / seconds)?;
+    writeln!(text, "  latency, ms           p50       p90       p99       max")?;
+    let latencies = [
+        ("delivery", &tally.delivery),
+        ("acknowledgement", &tally.acknowledgement),
+        ("generator", &tally.lag),
+    ];
+    for (name, latency) in latencies {
+        let [p50, p90, p99, max] = latency.summary();
+        writeln!(text, "  {name:<16} {p50:>9.2} {p90:>9.2} {p99:>9.2} {max:>9.2}")?;
+    }
+    write_usage(text, usage)
+}
+
+fn write_usage(text: &mut String, usage: &Usage) -> fmt::Result {
+    let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / usage.delivered.max(1) as f64;
+    for (pid, cpu, memory) in &usage.processes {
+        let (Some(cpu), Some(memory)) = (cpu, memory) else {
+            writeln!(text, "  pid {pid:<12} is gone")?;
+            continue;
+        };
+        let peak = memory.peak as f64 / 1e6;
+        writeln!(text, "  pid {pid:<12} {:>9.1} µs CPU a message, {peak:.1} MB peak", each(*cpu))?;
+    }
+    if !usage.processes.is_empty() {
+        let total = usage.processes.iter().filter_map(|(_, cpu, _)| *cpu).sum();
+        writeln!(text, "  all of these     {:>9.1} µs CPU a message", each(total))?;
+    }
+    if let Some(cpu) = usage.own_cpu {
+        let cores = cpu.as_secs_f64() / usage.elapsed.as_secs_f64();
+        writeln!(text, "  generator        {:>9.1} µs CPU a message, {cores:.2} cores", each(cpu))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! `run` and `flood`: users in pairs, a measured window, a verdict.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use tokio::task::JoinHandle;
+use tokio::time::{Duration, Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::fleet::{Connection, Fleet};
+use crate::pace::Load;
+use crate::process;
+use crate::report::{self, Usage, Verdict};
+use crate::tally::Tally;
+use crate::user::{Letter, Record, User};
+
+/// Between the last connection and the first message: handshakes are over, and nothing measures them.
+const BREATH: Duration = Duration::from_millis(200);
+/// How often it is looked whether everything has arrived.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// What both kinds of load have in common.
+#[derive(Debug, Args)]
+pub(crate) struct Shape {
+    /// Users, from the head of the token file; even. All of them, if not given. Each sends to a neighbour, who is
+    /// on another node if there is one.
+    #[arg(long)]
+    users: Option<usize>,
+    /// Length of the measured window.
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+    /// Load before the measured window. It is checked, but not measured.
+    #[arg(long, default_value_t = 2.0)]
+    warmup: f64,
+    /// How long to wait afterwards for what has not arrived.
+    #[arg(long, default_value_t = 30.0)]
+    settle: f64,
+    /// Bytes of content.
+    #[arg(long, default_value_t = 200)]
+    size: usize,
+}
+
+/// Puts the load on, prints the report, and says whether everything was as it should be.
+pub(crate) async fn run(fleet: &Fleet, shape: &Shape, load: Load, pids: &[u32]) -> anyhow::Result<bool> {
+    let n_users = shape.users.unwrap_or(fleet.accounts.len());
+    ensure!(n_users >= 2 && n_users.is_multiple_of(2), "users come in pairs, and there are {n_users}");
+    ensure!(n_users <= fleet.accounts.len(), "there are tokens for {} users only", fleet.accounts.len());
+    if let Load::Open { rate } = load {
+        ensure!(rate.is_finite() && rate > 0.0, "the rate must be above 0");
+    }
+    let connections = connect(fleet, n_users, load).await?;
+    let start = Instant::now() + BREATH;
+    let window_start = start + Duration::from_secs_f64(shape.warmup);
+    let window_end = window_start + Duration::from_secs_f64(shape.seconds);
+    let tally = Arc::new(Tally::new(window_start, window_end)?);
+    let letter = Letter { run: rand::random(), origin: start, size: shape.size };
+
+    let stop = CancellationToken::new();
+    let paces = load.paces(n_users, start, window_end, &tally);
+    let users: Vec<JoinHandle<Record>> = connections
+        .into_iter()
+        .zip(paces)
+        .enumerate()
+        .map(|(index, ((client, events), pace))| {
+            // 0 and 1 are partners, 2 and 3, and so on.
+            let partner = fleet.accounts[index ^ 1].id;
+            let (tally, record) = (Arc::clone(&tally), Record::default());
+            let user = User { client, events, partner, pace, letter, tally, record };
+            tokio::spawn(user.run(stop.clone()))
+        })
+        .collect();
+
+    let usage = measure(&tally, pids).await;
+    settle(&tally, Duration::from_secs_f64(shape.settle)).await;
+    stop.cancel();
+    let mut records = Vec::new();
+    for user in users {
+        records.push(user.await.context("a user's task panicked")?);
+    }
+    let verdict = Verdict::new(&records);
+    report::print(&report::traffic(&tally, &usage, &verdict))?;
+    Ok(verdict.is_good())
+}
+
+async fn connect(fleet: &Fleet, n_users: usize, load: Load) -> anyhow::Result<Vec<Connection>> {
+    let outbox = match load {
+        Load::Open { .. } => 1024,
+        Load::Closed { inflight } => inflight,
+    };
+    let configs = (0..n_users).map(|index| {
+        let mut config = fleet.config(index);
+        config.outbox = outbox;
+        config
+    });
+    Fleet::connect(configs.collect()).await.into_iter().collect()
+}
+
+/// Sleeps through the window, and takes the difference of what is measured at both its ends.
+async fn measure(tally: &Tally, pids: &[u32]) -> Usage {
+    let (start, end) = tally.window;
+    let sample = || {
+        let cpus: Vec<_> = pids.iter().map(|pid| process::cpu(*pid).ok()).collect();
+        let own = process::cpu(std::process::id()).ok();
+        (cpus, own, tally.delivered.load(Ordering::Relaxed), Instant::now())
+    };
+    sleep_until(start).await;
+    let (cpus_before, own_before, delivered_before, began) = sample();
+    sleep_until(end).await;
+    let (cpus, own, delivered, ended) = sample();
+    let spent = |after: Option<Duration>, before: Option<Duration>| Some(after?.saturating_sub(before?));
+    Usage {
+        elapsed: ended - began,
+        delivered: delivered - delivered_before,
+        own_cpu: spent(own, own_before),
+        processes: (pids.iter().zip(cpus.into_iter().zip(cpus_before)))
+            .map(|(pid, (after, before))| (*pid, spent(after, before), process::memory(*pid).ok()))
+            .collect(),
+    }
+}
+
+/// Waits until every send is answered and delivered, or there is no hope of that.
+async fn settle(tally: &Tally, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while Instant::now() < deadline {
+        // Answers first: what is answered was sent, and what is delivered was sent too.
+        let answered = tally.answered.load(Ordering::Relaxed);
+        let delivered = tally.delivered.load(Ordering::Relaxed);
+        let sent = tally.sent.load(Ordering::Relaxed);
+        if answered == sent && delivered >= sent {
+            // One that comes a second time would come now.
+            return sleep(BREATH).await;
+        }
+        sleep(GLANCE).await;
+    }
+}

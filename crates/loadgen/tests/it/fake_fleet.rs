@@ -1,0 +1,140 @@
+//! Two nodes in one process that keep everything in memory, and go wrong as told. The token of a user is their id.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{Sender, channel};
+use tokio_tungstenite::accept_hdr_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+
+/// What happens to the thirtieth message of the fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    Lose,
+    Double,
+    /// It comes after the one that follows it.
+    Delay,
+    /// It is refused for the moment.
+    Refuse,
+}
+
+pub(crate) struct FakeFleet {
+    fault: Fault,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    users: HashMap<i64, (i64, Sender<Value>)>,
+    n_messages: u64,
+    delayed: Option<(i64, Value)>,
+}
+
+impl FakeFleet {
+    /// Starts it; the result are its base URLs.
+    pub(crate) async fn start(fault: Fault) -> [String; 2] {
+        let fleet = Arc::new(Self { fault, state: Mutex::default() });
+        let (first, second) = (Arc::clone(&fleet), fleet);
+        [first.listen().await, second.listen().await]
+    }
+
+    async fn listen(self: Arc<Self>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(Arc::clone(&self).serve(stream));
+            }
+        });
+        url
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream) {
+        stream.set_nodelay(true).unwrap();
+        let mut user = 0;
+        #[expect(clippy::result_large_err, reason = "the signature is tungstenite's")]
+        let callback = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+            let header = request.headers()["authorization"].to_str().unwrap();
+            user = header.strip_prefix("Bearer ").unwrap().parse().unwrap();
+            Ok(response)
+        };
+        let mut socket = accept_hdr_async(stream, callback).await.unwrap();
+        let (sender, mut frames) = channel(10_000);
+        sender.try_send(welcome(user)).unwrap();
+        self.state.lock().unwrap().users.insert(user, (0, sender));
+        loop {
+            tokio::select! {
+                Some(frame) = frames.recv() => {
+                    socket.send(Message::text(frame.to_string())).await.unwrap();
+                }
+                message = socket.next() => match message {
+                    Some(Ok(Message::Text(text))) => self.take(user, &serde_json::from_str(&text).unwrap()),
+                    Some(Ok(_)) => {}
+                    _ => return,
+                },
+            }
+        }
+    }
+
+    fn take(&self, user: i64, request: &Value) {
+        let state = &mut *self.state.lock().unwrap();
+        state.n_messages += 1;
+        let id = state.n_messages;
+        let fault = if id == 30 { self.fault } else { Fault::None };
+        let recipient = request["recipient_id"].as_i64().unwrap();
+        let data = json!({
+            "type": "new_message", "message_id": id, "conversation_id": 1, "sender": "ada", "sender_id": user,
+            "recipient_id": recipient, "subject": "", "content": request["content"],
+            "created_at": "2026-01-01T00:00:00Z", "is_read": false, "attachments": [],
+        });
+        if fault == Fault::Refuse {
+            let error = json!({
+                "type": "error", "code": "rate_limited", "error": "slowly", "retry_after_ms": 50,
+                "request_id": request["request_id"],
+            });
+            return state.users[&user].1.try_send(error).unwrap();
+        }
+        let acknowledgement = json!({
+            "type": "message_sent", "message_id": id, "status": "success",
+            "client_message_id": request["client_message_id"], "data": &data,
+        });
+        state.append(user, acknowledgement);
+        let message = json!({"type": "new_message", "data": data});
+        if fault == Fault::Delay {
+            state.delayed = Some((recipient, message));
+            return;
+        }
+        if fault != Fault::Lose {
+            state.append(recipient, message.clone());
+        }
+        if fault == Fault::Double {
+            state.append(recipient, message);
+        }
+        if let Some((_, delayed)) = state.delayed.take_if(|(delayed_for, _)| *delayed_for == recipient) {
+            state.append(recipient, delayed);
+        }
+    }
+}
+
+impl State {
+    fn append(&mut self, user: i64, mut entry: Value) {
+        let (last_seq, sender) = self.users.get_mut(&user).unwrap();
+        *last_seq += 1;
+        entry["seq"] = json!(*last_seq);
+        sender.try_send(entry).unwrap();
+    }
+}
+
+fn welcome(user: i64) -> Value {
+    json!({
+        "type": "welcome", "user": {"id": user, "username": "ada", "full_name": ""}, "connection_id": "c",
+        "epoch": "e1", "cursor": 0, "unread_count": 0, "server_time": "2026-01-01T00:00:00Z",
+        "heartbeat_interval_ms": 25_000,
+        "limits": {"frame_bytes": 1, "content_bytes": 1, "subject_chars": 1, "messages_per_second": 1},
+    })
+}

@@ -1,0 +1,221 @@
+//! A cursor on a mailbox: what every transport is.
+//!
+//! It pages the store from its cursor up to where the hub took over, then takes what the hub brings; if its
+//! queue overflows it attaches anew and pages again. What comes out is each entry after the cursor, once, in order.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use switchboard_protocol::{MailboxId, Seq};
+use switchboard_store::{Entry, Head, StoreError};
+use tokio::runtime::Handle;
+use tokio::time::sleep;
+
+use crate::hub::{Attachment, HubHandle, Item};
+use crate::metrics::Metrics;
+use crate::packet::Packet;
+
+/// Entries in a page. With the limit on content it bounds what a page holds.
+pub const PAGE: i64 = 100;
+/// How soon the store is asked again when it did not answer.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+
+/// What a feed works with.
+#[derive(Clone)]
+pub struct Source {
+    /// Where live entries come from.
+    pub hub: HubHandle,
+    /// Where the others are.
+    pub store: switchboard_store::Store,
+    /// The runtime that the store's connections belong to.
+    pub backend: Handle,
+    /// What is counted.
+    pub metrics: std::sync::Arc<Metrics>,
+}
+
+/// A cursor on a mailbox.
+pub struct Feed {
+    source: Source,
+    mailbox: MailboxId,
+    cursor: Seq,
+    attachment: Attachment,
+    /// What is under way; kept here, so that dropping the future of [`Feed::next`] starts nothing anew.
+    work: Option<Work>,
+}
+
+enum Work {
+    Page(BoxFuture<'static, Result<Vec<Entry>, StoreError>>),
+    Attach(BoxFuture<'static, Result<Attachment, StoreError>>),
+    Wait(BoxFuture<'static, ()>),
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Step {
+    /// Entries in order, the first right after the cursor.
+    Items(VecDeque<Item>),
+    /// The store knows nothing of the cursor: it is now this.
+    Reset(Seq),
+}
+
+impl Source {
+    /// Runs work of the store on its own runtime.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn on_backend<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self.backend.spawn(work).await {
+            Ok(result) => result,
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+
+    /// Opens a feed after `cursor`, or at the present end without one. Gives it with where the mailbox stood.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn open(&self, mailbox: MailboxId, cursor: Option<Seq>) -> Result<(Feed, Head), StoreError> {
+        let attachment = self.hub.attach(mailbox).await?;
+        let head = attachment.head;
+        let cursor = cursor.unwrap_or(head.last_seq);
+        Ok((Feed { source: self.clone(), mailbox, cursor, attachment, work: None }, head))
+    }
+
+    /// The entries after a position, read once, as they would come from a feed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn page(&self, mailbox: MailboxId, after: Seq) -> Result<VecDeque<Item>, StoreError> {
+        let store = self.store.clone();
+        let entries = self.on_backend(async move { store.page(mailbox, after, PAGE).await }).await?;
+        items(entries)
+    }
+}
+
+impl Feed {
+    /// The last position that was given out.
+    #[must_use]
+    pub fn cursor(&self) -> Seq {
+        self.cursor
+    }
+
+    /// Waits for what comes next. Rides out a store that does not answer.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost, and nothing begun is begun again.
+    pub async fn next(&mut self) -> Step {
+        loop {
+            match &mut self.work {
+                Some(Work::Wait(wait)) => {
+                    wait.await;
+                    self.work = None;
+                }
+                Some(Work::Page(page)) => {
+                    let result = page.await;
+                    self.work = None;
+                    if let Some(step) = self.turn_page(result) {
+                        return step;
+                    }
+                }
+                Some(Work::Attach(attach)) => {
+                    let result = attach.await;
+                    self.work = None;
+                    match result {
+                        Ok(attachment) => self.attachment = attachment,
+                        Err(error) => self.wait(&error),
+                    }
+                }
+                None => {
+                    if let Some(step) = self.go_on().await {
+                        return step;
+                    }
+                }
+            }
+        }
+    }
+
+    /// With nothing under way: pages if the hub took over later than the cursor, else takes what it brings.
+    async fn go_on(&mut self) -> Option<Step> {
+        let Head { floor, last_seq: at, .. } = self.attachment.head;
+        if self.cursor > at || self.cursor < floor {
+            return Some(self.reset(at));
+        }
+        if self.cursor < at {
+            let (store, mailbox, cursor) = (self.source.store.clone(), self.mailbox, self.cursor);
+            let limit = PAGE.min(at.0 - cursor.0);
+            self.work =
+                Some(Work::Page(self.on_backend(async move { store.page(mailbox, cursor, limit).await })));
+            return None;
+        }
+        let Ok(mut items) = self.attachment.outlet().take().await else {
+            self.source.metrics.sessions_lagged.inc();
+            self.attach_again();
+            return None;
+        };
+        // The first ones may have been paged.
+        while items.front().is_some_and(|item| item.seq <= self.cursor) {
+            items.pop_front();
+        }
+        let last = items.back()?.seq;
+        if items.front().is_none_or(|first| first.seq != self.cursor.next()) {
+            tracing::error!("mailbox {} skipped from {} to {last}", self.mailbox, self.cursor);
+            self.attach_again();
+            return None;
+        }
+        self.cursor = last;
+        self.attachment.head.last_seq = last;
+        Some(Step::Items(items))
+    }
+
+    fn turn_page(&mut self, result: Result<Vec<Entry>, StoreError>) -> Option<Step> {
+        match result.and_then(items) {
+            Ok(items) => match (items.front(), items.back()) {
+                (Some(first), Some(last)) if first.seq == self.cursor.next() => {
+                    self.cursor = last.seq;
+                    Some(Step::Items(items))
+                }
+                // The store no longer has what it had when we attached.
+                _ => Some(self.reset(self.attachment.head.last_seq)),
+            },
+            Err(error) => {
+                self.wait(&error);
+                None
+            }
+        }
+    }
+
+    fn reset(&mut self, at: Seq) -> Step {
+        self.cursor = at;
+        Step::Reset(at)
+    }
+
+    fn attach_again(&mut self) {
+        let (hub, mailbox) = (self.source.hub.clone(), self.mailbox);
+        self.work = Some(Work::Attach(Box::pin(async move { hub.attach(mailbox).await })));
+    }
+
+    fn wait(&mut self, error: &StoreError) {
+        tracing::debug!("mailbox {} waits for the store: {error}", self.mailbox);
+        self.work = Some(Work::Wait(Box::pin(sleep(RETRY_WAIT))));
+    }
+
+    fn on_backend<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, StoreError>> {
+        let source = self.source.clone();
+        Box::pin(async move { source.on_backend(work).await })
+    }
+}
+
+fn items(entries: Vec<Entry>) -> Result<VecDeque<Item>, StoreError> {
+    let item = |entry: &Entry| {
+        let packet = Packet::of_entry(entry).map_err(|error| StoreError::Rejected(error.to_string()))?;
+        Ok(Item { seq: packet.seq, unread: packet.unread, frame: packet.frame })
+    };
+    entries.iter().map(item).collect()
+}

@@ -1,0 +1,162 @@
+//! `GET /api/v1/events` and `…/stream`: the same cursor for those who cannot hold a WebSocket.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::{CACHE_CONTROL, ContentType};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream;
+use serde_json::value::RawValue;
+use switchboard_protocol::events::{Events, EventsQuery};
+use switchboard_protocol::{ErrorCode, Seq, ServerFrame, Timestamp};
+use tokio::time::timeout;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::{NodeData, admit, authenticate, cursor, store_unavailable};
+use crate::feed::{Feed, Step};
+use crate::hub::Item;
+use crate::limits::ConnectionPermit;
+use crate::packet::text;
+use crate::problem::ApiError;
+use crate::session::{HEARTBEAT, welcome};
+use crate::state::Node;
+
+/// The longest that a poll waits: below what proxies allow a request.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// Answers with the entries after the cursor; without any, waits for one if asked to.
+pub(super) async fn poll(
+    node: NodeData,
+    request: HttpRequest,
+    query: web::Query<EventsQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let caller = authenticate(&node, &request).await?;
+    let _permit = admit(&node, &caller)?;
+    let (mailbox, epoch) = (caller.account.mailbox, &caller.account.epoch);
+    let head = node.source.hub.head(mailbox).await.map_err(|error| store_unavailable(&error))?;
+    let cursor = cursor(&query, &caller.account).unwrap_or(head.last_seq);
+    if cursor > head.last_seq || cursor < head.floor {
+        return reset(head.last_seq, epoch);
+    }
+    if cursor < head.last_seq {
+        let items = node.source.page(mailbox, cursor).await.map_err(|error| store_unavailable(&error))?;
+        return answer(&items, cursor, epoch);
+    }
+    let wait = Duration::from_secs(query.wait.unwrap_or(0)).min(MAX_WAIT);
+    if wait.is_zero() {
+        return answer(&VecDeque::new(), cursor, epoch);
+    }
+    let (mut feed, _head) =
+        node.source.open(mailbox, Some(cursor)).await.map_err(|error| store_unavailable(&error))?;
+    let waiting = node.stop.run_until_cancelled(timeout(wait, feed.next()));
+    match waiting.await {
+        Some(Ok(Step::Items(items))) => answer(&items, cursor, epoch),
+        Some(Ok(Step::Reset(cursor))) => reset(cursor, epoch),
+        Some(Err(_)) | None => answer(&VecDeque::new(), cursor, epoch),
+    }
+}
+
+fn answer(items: &VecDeque<Item>, cursor: Seq, epoch: &str) -> Result<HttpResponse, ApiError> {
+    let events: Result<Vec<&RawValue>, _> =
+        items.iter().map(|item| serde_json::from_str(&item.frame)).collect();
+    let events = events.map_err(|_not_json| ApiError::new(ErrorCode::Internal, "something broke here"))?;
+    let cursor = items.back().map_or(cursor, |item| item.seq);
+    let body = Events { events, cursor, epoch: epoch.to_owned() };
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
+}
+
+fn reset(cursor: Seq, epoch: &str) -> Result<HttpResponse, ApiError> {
+    let reset = ServerFrame::<()>::Reset { cursor, epoch: epoch.to_owned() };
+    let body = Events { events: vec![reset], cursor, epoch: epoch.to_owned() };
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
+}
+
+/// An event stream (WHATWG HTML, section 9.2): `welcome`, then each entry with its position as its id.
+pub(super) async fn stream(
+    node: NodeData,
+    request: HttpRequest,
+    query: web::Query<EventsQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let caller = authenticate(&node, &request).await?;
+    let permit = admit(&node, &caller)?;
+    let last_event_id = request.headers().get("Last-Event-ID").and_then(|value| value.to_str().ok());
+    let mut query = query.into_inner();
+    if let Some(cursor) = last_event_id.and_then(|id| id.parse().ok()) {
+        query.cursor = Some(cursor);
+    }
+    let account = caller.account;
+    let cursor = cursor(&query, &account);
+    let (feed, head) =
+        node.source.open(account.mailbox, cursor).await.map_err(|error| store_unavailable(&error))?;
+    let begin = head.last_seq.min(feed.cursor());
+    let welcome = event(begin, &welcome(&node, &account, begin, head.unread));
+    let stream = EventStream {
+        _open: node.sessions.token(),
+        node: Arc::clone(&node),
+        feed,
+        epoch: account.epoch,
+        expires_at: caller.expires_at,
+        first: Some(welcome),
+        ended: false,
+        _permit: permit,
+    };
+    let body = stream::unfold(stream, |mut stream| async move {
+        let chunk = stream.next().await?;
+        Some((Ok::<_, actix_web::Error>(chunk), stream))
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header(ContentType(actix_web::mime::TEXT_EVENT_STREAM))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        // nginx would collect the stream before it passes it on.
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(body))
+}
+
+struct EventStream {
+    _open: TaskTrackerToken,
+    node: Arc<Node>,
+    feed: Feed,
+    epoch: String,
+    expires_at: Timestamp,
+    first: Option<Bytes>,
+    ended: bool,
+    _permit: ConnectionPermit,
+}
+
+impl EventStream {
+    /// The next piece of the body. Polled only while the client takes what there is.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        if self.ended || Timestamp::now() >= self.expires_at {
+            return None;
+        }
+        match self.node.stop.run_until_cancelled(timeout(HEARTBEAT, self.feed.next())).await {
+            Some(Ok(Step::Items(items))) => {
+                let mut chunk = String::new();
+                for item in items {
+                    chunk.push_str(&format!("id: {}\ndata: {}\n\n", item.seq, item.frame));
+                }
+                Some(chunk.into())
+            }
+            Some(Ok(Step::Reset(cursor))) => {
+                Some(event(cursor, &ServerFrame::Reset { cursor, epoch: self.epoch.clone() }))
+            }
+            // A comment: proxies and clients see that the stream lives.
+            Some(Err(_)) => Some(Bytes::from_static(b":\n\n")),
+            None => {
+                self.ended = true;
+                let after_ms = crate::session::reconnect_delay();
+                Some(event(self.feed.cursor(), &ServerFrame::Reconnect { after_ms }))
+            }
+        }
+    }
+}
+
+fn event(id: Seq, frame: &ServerFrame) -> Bytes {
+    let frame = text(frame).unwrap_or_default();
+    format!("id: {id}\ndata: {frame}\n\n").into()
+}

@@ -1,0 +1,196 @@
+//! The hub: for each mailbox with a session on this node, what was delivered last, and to whom the next goes.
+//!
+//! It lives on the back-end runtime, in shards by mailbox; each shard is a task that owns its mailboxes. Packets
+//! come from this node's writer and from the channel layer, whichever is first; sessions take them out of their
+//! [`Outlet`]s. What the layer loses, repeats or reorders is put right in [`mailbox`]; what it never brings is
+//! found by the sweep in [`shard`].
+
+mod mailbox;
+mod outlet;
+mod shard;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use switchboard_channel_layer::{Channel, ChannelLayer, Event};
+use switchboard_protocol::MailboxId;
+use switchboard_store::{Head, Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::outlet::{Item, Lagged, Outlet};
+use self::shard::{Command, Shard};
+use crate::metrics::Metrics;
+use crate::packet::Packet;
+
+/// More would only spread the same work thinner: a shard does a few microseconds a packet.
+const SHARDS: usize = 4;
+
+/// Commands that wait for a shard. Whoever sends waits for room; a shard waits for nobody.
+const QUEUE: usize = 1_024;
+
+/// What the hub works with.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where the truth is.
+    pub store: Store,
+    /// What brings packets from other nodes.
+    pub layer: ChannelLayer,
+    /// The id that channel names begin with.
+    pub deployment: Arc<str>,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+    /// The bytes that may wait for one session.
+    pub outlet_bytes: usize,
+}
+
+impl Surroundings {
+    /// The channel of a mailbox. The braces keep it on one slot of a Redis Cluster.
+    pub(crate) fn channel(&self, mailbox: MailboxId) -> Channel {
+        Channel::new(format!("{}:mailbox:{{{mailbox}}}", self.deployment))
+    }
+}
+
+/// The way to talk to the hub.
+#[derive(Clone)]
+pub struct HubHandle {
+    shards: Arc<[mpsc::Sender<Command>]>,
+    surroundings: Surroundings,
+}
+
+/// A session's place in the hub. Dropping it ends the session there.
+pub struct Attachment {
+    outlet: Arc<Outlet>,
+    /// Where the mailbox stood: everything after it comes through the outlet.
+    pub head: Head,
+}
+
+impl Attachment {
+    /// What has come for the session.
+    #[must_use]
+    pub fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        self.outlet.close();
+    }
+}
+
+impl HubHandle {
+    /// Starts the hub on the present runtime. `events` is the other end of the layer.
+    pub fn start(
+        surroundings: Surroundings,
+        mut events: mpsc::Receiver<Event>,
+        tracker: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        let shards = (0..SHARDS).map(|_| {
+            let (sender, commands) = mpsc::channel(QUEUE);
+            tracker.spawn(Shard::new(surroundings.clone()).run(commands, stop.clone()));
+            sender
+        });
+        let hub = Self { shards: shards.collect(), surroundings };
+        let dispatcher = hub.clone();
+        tracker.spawn(async move {
+            let dispatch = async {
+                while let Some(event) = events.recv().await {
+                    dispatcher.dispatch(event).await;
+                }
+            };
+            stop.run_until_cancelled(dispatch).await;
+        });
+        hub
+    }
+
+    /// Hands over what the layer brought. Waiting for a shard here fills the layer's queue, which then drops and
+    /// says so: there is one place where packets are dropped.
+    async fn dispatch(&self, event: Event) {
+        match event {
+            Event::Messages(payloads) => {
+                let total = payloads.len();
+                let packets: Vec<_> = payloads.into_iter().filter_map(Packet::decode).collect();
+                self.surroundings.metrics.payloads_malformed.inc_by((total - packets.len()) as u64);
+                self.deliver(packets).await;
+            }
+            Event::Restored => {
+                for shard in &*self.shards {
+                    let _stopping = shard.send(Command::Sweep).await;
+                }
+            }
+            Event::Lost => {}
+        }
+    }
+
+    /// Delivers packets to the sessions of this node, in their order a mailbox.
+    pub async fn deliver(&self, packets: Vec<Packet>) {
+        let mut parts: [Vec<Packet>; SHARDS] = Default::default();
+        for packet in packets {
+            parts[Self::index(packet.mailbox)].push(packet);
+        }
+        for (shard, packets) in self.shards.iter().zip(parts) {
+            if !packets.is_empty() {
+                let _stopping = shard.send(Command::Deliver(packets)).await;
+            }
+        }
+    }
+
+    /// Gives a session a place: from the head that it returns on, every entry comes through its outlet.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn attach(&self, mailbox: MailboxId) -> Result<Attachment, StoreError> {
+        let outlet = Arc::new(Outlet::new(self.surroundings.outlet_bytes));
+        let (reply, answer) = oneshot::channel();
+        let attach = Command::Attach { mailbox, outlet: Arc::clone(&outlet), reply };
+        // If this is given up while it waits, the hub finds the outlet closed.
+        let mut attachment = Attachment {
+            outlet,
+            head: Head { mailbox, floor: Default::default(), last_seq: Default::default(), unread: 0 },
+        };
+        attachment.head = self.ask(mailbox, attach, answer).await?;
+        Ok(attachment)
+    }
+
+    /// Where a mailbox stands, read from the store after this call; many at once share a query.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn head(&self, mailbox: MailboxId) -> Result<Head, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(mailbox, Command::Head { mailbox, reply }, answer).await
+    }
+
+    /// Compares a mailbox with the store soon: something may have been missed.
+    pub async fn check(&self, mailbox: MailboxId) {
+        let (reply, _nobody_waits) = oneshot::channel();
+        let _stopping = self.shards[Self::index(mailbox)].send(Command::Head { mailbox, reply }).await;
+    }
+
+    async fn ask(
+        &self,
+        mailbox: MailboxId,
+        command: Command,
+        answer: oneshot::Receiver<Result<Head, StoreError>>,
+    ) -> Result<Head, StoreError> {
+        let stopping = || StoreError::Unavailable("the node is stopping".to_owned());
+        self.shards[Self::index(mailbox)].send(command).await.map_err(|_closed| stopping())?;
+        answer.await.map_err(|_closed| stopping())?
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a remainder of a small number"
+    )]
+    fn index(mailbox: MailboxId) -> usize {
+        mailbox.0.rem_euclid(SHARDS as i64) as usize
+    }
+}
+
+/// How long the whole sweep takes: each mailbox is compared with the store once in it. Below the two seconds
+/// that are promised by what reading and delivering take.
+const SWEEP_PERIOD: Duration = Duration::from_millis(1_600);

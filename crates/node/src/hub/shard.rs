@@ -1,0 +1,377 @@
+//! A shard of the hub: the task that owns some of the mailboxes, with its timers and its readings of the store.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use switchboard_channel_layer::Channel;
+use switchboard_protocol::{MailboxId, Seq};
+use switchboard_store::{Entry, Head, StoreError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::mailbox::{Accepted, Mailbox, WIDE_GAP};
+use super::outlet::Outlet;
+use super::{SWEEP_PERIOD, Surroundings};
+use crate::packet::Packet;
+
+/// How long a gap is left to close by itself: a reorder is common.
+const REORDER_WAIT: Duration = Duration::from_millis(50);
+/// How soon a reading that failed is tried again.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+/// How long an attach waits for its subscription. After that the sweep serves until it stands.
+const SUBSCRIBE_WAIT: Duration = Duration::from_secs(1);
+/// How long a mailbox without sessions keeps its subscription: most clients that leave come back.
+const LINGER: Duration = Duration::from_secs(10);
+/// Parts of the sweep, spread over its period.
+const SLICES: usize = 8;
+/// Mailboxes in one reading of heads.
+const HEADS: usize = 1_000;
+/// Commands taken in one turn, before timers and readings have theirs.
+const TURN: usize = 64;
+
+/// What a shard is told.
+pub(super) enum Command {
+    Attach { mailbox: MailboxId, outlet: Arc<Outlet>, reply: Reply },
+    Head { mailbox: MailboxId, reply: Reply },
+    Deliver(Vec<Packet>),
+    Sweep,
+}
+
+type Reply = oneshot::Sender<Result<Head, StoreError>>;
+
+/// Somebody who waits for a head.
+struct Request {
+    /// Set if they join the mailbox with it.
+    outlet: Option<Arc<Outlet>>,
+    reply: Reply,
+}
+
+/// What the shard waits for.
+enum Done {
+    Subscribed(MailboxId),
+    Requested(Vec<(MailboxId, Vec<Request>)>, Readings),
+    Swept(usize, Readings),
+    Paged(MailboxId, Result<Vec<Entry>, StoreError>),
+}
+
+/// Heads, with what had been forwarded when they were asked for.
+struct Readings {
+    asked: Vec<(MailboxId, Option<Seq>)>,
+    heads: Result<Vec<Head>, StoreError>,
+}
+
+/// A mailbox with what the shard must know of it.
+struct Place {
+    mailbox: Mailbox,
+    channel: Channel,
+    /// Those that wait for the subscription; none once it stands, or will by itself.
+    subscribing: Option<Vec<Request>>,
+    /// Sessions on their way in.
+    attaching: usize,
+    /// Since when it has no session, nor one on its way in.
+    idle_since: Option<Instant>,
+}
+
+pub(super) struct Shard {
+    surroundings: Surroundings,
+    /// By slice of the sweep.
+    places: [HashMap<MailboxId, Place>; SLICES],
+    requests: HashMap<MailboxId, Vec<Request>>,
+    reading_requests: bool,
+    /// Whether a reading of the slice is under way, and whether it was asked for again since.
+    sweeping: [(bool, bool); SLICES],
+    next_slice: usize,
+    /// Gaps, by when they are to be closed; for equal waits a queue is in order.
+    gaps: VecDeque<(Instant, MailboxId)>,
+    work: FuturesUnordered<BoxFuture<'static, Done>>,
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a remainder of a small number")]
+fn slice_of(mailbox: MailboxId) -> usize {
+    (mailbox.0 / super::SHARDS as i64).rem_euclid(SLICES as i64) as usize
+}
+
+impl Shard {
+    pub(super) fn new(surroundings: Surroundings) -> Self {
+        Self {
+            surroundings,
+            places: Default::default(),
+            requests: HashMap::new(),
+            reading_requests: false,
+            sweeping: Default::default(),
+            next_slice: 0,
+            gaps: VecDeque::new(),
+            work: FuturesUnordered::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>, stop: CancellationToken) {
+        let mut tick = interval(SWEEP_PERIOD / SLICES as u32);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut turn = Vec::with_capacity(TURN);
+        loop {
+            let gap_due = self.gaps.front().map(|(due, _)| *due);
+            tokio::select! {
+                () = stop.cancelled() => break,
+                taken = commands.recv_many(&mut turn, TURN) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    for command in turn.drain(..) {
+                        self.obey(command);
+                    }
+                }
+                Some(done) = self.work.next() => self.finish(done),
+                _ = tick.tick() => self.tick(),
+                () = sleep_until(gap_due.unwrap_or_else(Instant::now)), if gap_due.is_some() => self.close_gap(),
+            }
+            self.read_requests();
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Attach { mailbox, outlet, reply } => {
+                self.attach(mailbox, Request { outlet: Some(outlet), reply });
+            }
+            Command::Head { mailbox, reply } => {
+                self.requests.entry(mailbox).or_default().push(Request { outlet: None, reply });
+            }
+            Command::Deliver(packets) => {
+                for packet in packets {
+                    self.deliver(packet);
+                }
+            }
+            Command::Sweep => (0..SLICES).for_each(|slice| self.sweep(slice)),
+        }
+    }
+
+    /// Subscribes first, if need be: what is published after that is heard, what before is in the head.
+    fn attach(&mut self, id: MailboxId, request: Request) {
+        let Self { surroundings, work, .. } = self;
+        let place = self.places[slice_of(id)].entry(id).or_insert_with(|| {
+            let channel = surroundings.channel(id);
+            let (layer, wanted) = (surroundings.layer.clone(), channel.clone());
+            work.push(Box::pin(async move {
+                // Down or late: it stays wanted, and the sweep serves until it stands.
+                let _confirmed = timeout(SUBSCRIBE_WAIT, layer.subscribe(&wanted)).await;
+                Done::Subscribed(id)
+            }));
+            Place {
+                mailbox: Mailbox::default(),
+                channel,
+                subscribing: Some(Vec::new()),
+                attaching: 0,
+                idle_since: None,
+            }
+        });
+        place.attaching += 1;
+        place.idle_since = None;
+        match &mut place.subscribing {
+            Some(waiting) => waiting.push(request),
+            None => self.requests.entry(id).or_default().push(request),
+        }
+    }
+
+    fn deliver(&mut self, packet: Packet) {
+        let id = packet.mailbox;
+        let metrics = &self.surroundings.metrics;
+        let Some(place) = self.places[slice_of(id)].get_mut(&id) else {
+            return;
+        };
+        if place.idle_since.is_some() {
+            return;
+        }
+        match place.mailbox.accept(packet) {
+            Accepted::Forwarded => metrics.hub_forwarded.inc(),
+            Accepted::Duplicate => metrics.hub_duplicates.inc(),
+            Accepted::Early => metrics.hub_early.inc(),
+        };
+        self.watch_gap(id, REORDER_WAIT);
+    }
+
+    /// Has a gap closed after `wait`, if there is one and nobody is at it.
+    fn watch_gap(&mut self, id: MailboxId, wait: Duration) {
+        if let Some(place) = self.places[slice_of(id)].get_mut(&id)
+            && !place.mailbox.repairing
+            && place.mailbox.gap().is_some()
+        {
+            place.mailbox.repairing = true;
+            let due = Instant::now() + wait;
+            let at = self.gaps.partition_point(|(other, _)| *other <= due);
+            self.gaps.insert(at, (due, id));
+        }
+    }
+
+    /// The wait of the first gap is over: what is still missing is read.
+    fn close_gap(&mut self) {
+        let Some((_, id)) = self.gaps.pop_front() else {
+            return;
+        };
+        let Some(place) = self.places[slice_of(id)].get_mut(&id) else {
+            return;
+        };
+        let Some((last, known)) = place.mailbox.gap() else {
+            place.mailbox.repairing = false;
+            return;
+        };
+        self.surroundings.metrics.gaps_repaired.inc();
+        let missing = known.0 - last.0;
+        if missing > WIDE_GAP {
+            place.mailbox.repairing = false;
+            place.mailbox.send_back();
+            return;
+        }
+        let store = self.surroundings.store.clone();
+        self.work.push(Box::pin(async move { Done::Paged(id, store.page(id, last, missing).await) }));
+    }
+
+    /// One reading at a time for all who wait: those who come meanwhile share the next.
+    fn read_requests(&mut self) {
+        if self.reading_requests || self.requests.is_empty() {
+            return;
+        }
+        self.reading_requests = true;
+        let ids: Vec<_> = self.requests.keys().take(HEADS).copied().collect();
+        let requests: Vec<_> = ids.iter().filter_map(|id| self.requests.remove_entry(id)).collect();
+        let readings = self.read_heads(ids);
+        self.work.push(Box::pin(async move { Done::Requested(requests, readings.await) }));
+    }
+
+    fn read_heads(&self, ids: Vec<MailboxId>) -> impl Future<Output = Readings> + use<> {
+        let last = |id: &MailboxId| self.places[slice_of(*id)].get(id).and_then(|place| place.mailbox.last());
+        let asked: Vec<_> = ids.iter().map(|id| (*id, last(id))).collect();
+        let store = self.surroundings.store.clone();
+        async move {
+            let mut heads = Ok(Vec::with_capacity(ids.len()));
+            for chunk in ids.chunks(HEADS) {
+                match (store.heads(chunk).await, &mut heads) {
+                    (Ok(more), Ok(heads)) => heads.extend(more),
+                    (Err(error), _) => {
+                        heads = Err(error);
+                        break;
+                    }
+                    (Ok(_), Err(_)) => {}
+                }
+            }
+            Readings { asked, heads }
+        }
+    }
+
+    fn tick(&mut self) {
+        let slice = self.next_slice;
+        self.next_slice = (slice + 1) % SLICES;
+        let now = Instant::now();
+        let layer = &self.surroundings.layer;
+        self.places[slice].retain(|_id, place| {
+            if place.attaching > 0 || place.mailbox.prune() {
+                return true;
+            }
+            let lingers = now.duration_since(*place.idle_since.get_or_insert(now)) < LINGER;
+            if !lingers {
+                layer.unsubscribe(&place.channel);
+            }
+            lingers
+        });
+        self.sweep(slice);
+    }
+
+    /// Compares the mailboxes of a slice with the store.
+    fn sweep(&mut self, slice: usize) {
+        let (under_way, again) = &mut self.sweeping[slice];
+        if *under_way {
+            *again = true;
+            return;
+        }
+        let with_sessions = self.places[slice].iter().filter(|(_, place)| place.mailbox.last().is_some());
+        let ids: Vec<_> = with_sessions.map(|(id, _)| *id).collect();
+        if ids.is_empty() {
+            return;
+        }
+        *under_way = true;
+        self.surroundings.metrics.swept.inc_by(ids.len() as u64);
+        let readings = self.read_heads(ids);
+        self.work.push(Box::pin(async move { Done::Swept(slice, readings.await) }));
+    }
+
+    fn finish(&mut self, done: Done) {
+        match done {
+            Done::Subscribed(id) => {
+                let place = self.places[slice_of(id)].get_mut(&id);
+                if let Some(waiting) = place.and_then(|place| place.subscribing.take()) {
+                    self.requests.entry(id).or_default().extend(waiting);
+                }
+            }
+            Done::Requested(requests, readings) => {
+                self.reading_requests = false;
+                self.answer(requests, readings);
+            }
+            Done::Swept(slice, readings) => {
+                let (_, again) = std::mem::take(&mut self.sweeping[slice]);
+                self.observe(&readings);
+                if again {
+                    self.sweep(slice);
+                }
+            }
+            Done::Paged(id, entries) => self.repair(id, entries),
+        }
+    }
+
+    fn observe(&mut self, readings: &Readings) -> HashMap<MailboxId, Head> {
+        let heads = readings.heads.as_deref().unwrap_or_default();
+        let heads: HashMap<_, _> = heads.iter().map(|head| (head.mailbox, *head)).collect();
+        for (id, before) in &readings.asked {
+            if let (Some(head), Some(place)) = (heads.get(id), self.places[slice_of(*id)].get_mut(id)) {
+                place.mailbox.observe(head, *before);
+                self.watch_gap(*id, REORDER_WAIT);
+            }
+        }
+        heads
+    }
+
+    fn answer(&mut self, requests: Vec<(MailboxId, Vec<Request>)>, readings: Readings) {
+        let heads = self.observe(&readings);
+        for (id, requests) in requests {
+            let mut place = self.places[slice_of(id)].get_mut(&id);
+            for Request { outlet, reply } in requests {
+                let mut head = heads.get(&id).copied().ok_or_else(|| match &readings.heads {
+                    Err(error) => StoreError::Unavailable(error.to_string()),
+                    Ok(_) => StoreError::Unavailable(format!("there is no mailbox {id}")),
+                });
+                if let (Some(outlet), Some(place)) = (outlet, &mut place) {
+                    place.attaching -= 1;
+                    if let Ok(head) = &mut head {
+                        head.last_seq = place.mailbox.join(outlet, head);
+                    }
+                }
+                let _gone = reply.send(head);
+            }
+        }
+    }
+
+    /// Forwards what a gap lacked; what is still missing then is read again.
+    fn repair(&mut self, id: MailboxId, entries: Result<Vec<Entry>, StoreError>) {
+        let Some(place) = self.places[slice_of(id)].get_mut(&id) else {
+            return;
+        };
+        place.mailbox.repairing = false;
+        match entries {
+            Ok(entries) => {
+                for packet in entries.iter().filter_map(|entry| Packet::of_entry(entry).ok()) {
+                    if place.mailbox.accept(packet) == Accepted::Forwarded {
+                        self.surroundings.metrics.hub_repaired.inc();
+                    }
+                }
+                self.watch_gap(id, REORDER_WAIT);
+            }
+            Err(error) => {
+                tracing::warn!("a gap in mailbox {id} cannot be closed yet: {error}");
+                self.watch_gap(id, RETRY_WAIT);
+            }
+        }
+    }
+}

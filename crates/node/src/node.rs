@@ -1,0 +1,227 @@
+//! A node from start to stop.
+//!
+//! The hub, the writer, the layer's tasks and the pools run on the runtime that calls [`RunningNode::start`];
+//! the sockets have workers of their own, in an actix system on a thread of its own.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, rt, web};
+use futures_util::FutureExt;
+use switchboard_channel_layer::{ChannelLayer, Event};
+use switchboard_store::{Store, StoreError};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Tokens;
+use crate::config::Config;
+use crate::feed::Source;
+use crate::http;
+use crate::hub::{HubHandle, Surroundings};
+use crate::limits::NodeLimits;
+use crate::metrics::Metrics;
+use crate::state::Node;
+use crate::writer::WriterHandle;
+
+/// Connections that wait to be accepted: a burst of reconnecting clients.
+const BACKLOG: u32 = 4_096;
+/// How often the store is asked whether it is there, for `/ready`.
+const STORE_CHECK: Duration = Duration::from_secs(1);
+/// How often the limits forget users and addresses that have been quiet.
+const PRUNE: Duration = Duration::from_secs(60);
+/// The most that stopping the HTTP server, or the tasks behind it, may take.
+const SERVER_STOP: Duration = Duration::from_secs(5);
+
+/// The most that the writer may take to commit what waits: above its own deadline.
+const WRITER_STOP: Duration = Duration::from_secs(10);
+
+/// What a node stands on. Two nodes of one process may share a store and a bus.
+pub struct Parts {
+    /// Migrated.
+    pub store: Store,
+    /// The node's handle.
+    pub layer: ChannelLayer,
+    /// The other end of it.
+    pub events: mpsc::Receiver<Event>,
+    /// The id that channel names begin with.
+    pub deployment: String,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sockets.
+    #[error("the server cannot start: {0}")]
+    Server(#[from] io::Error),
+}
+
+/// A node that serves. Stop it with [`RunningNode::stop`].
+pub struct RunningNode {
+    node: Arc<Node>,
+    address: SocketAddr,
+    server: ServerHandle,
+    system: thread::JoinHandle<io::Result<()>>,
+    writer: TaskTracker,
+    backend: TaskTracker,
+    stop: CancellationToken,
+    drain: Duration,
+}
+
+impl RunningNode {
+    /// Starts a node on the present runtime, which must have more than one thread. `backend` and `stop` are those
+    /// that the layer was made with.
+    ///
+    /// # Errors
+    /// If the sockets cannot be served.
+    pub async fn start(
+        config: &Config,
+        listener: TcpListener,
+        parts: Parts,
+        backend: TaskTracker,
+        stop: CancellationToken,
+    ) -> Result<Self, StartError> {
+        let address = listener.local_addr()?;
+        let writer = TaskTracker::new();
+        let node = build(config, parts, &writer, &backend, &stop);
+        for chore in [watch_store(Arc::clone(&node)).boxed(), prune_limits(Arc::clone(&node)).boxed()] {
+            backend.spawn(node.stop.clone().run_until_cancelled_owned(chore));
+        }
+        let (server, system) = serve(Arc::clone(&node), listener, config.server.n_workers()).await?;
+        let drain = config.server.drain();
+        Ok(Self { node, address, server, system, writer, backend, stop, drain })
+    }
+
+    /// The address that it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether a balancer should send it traffic.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Stops: no new sessions, each client is told when to connect elsewhere, what was accepted is committed.
+    /// Sessions that have not ended when the drain time is over are cut.
+    pub async fn stop(self) {
+        self.node.stop.cancel();
+        self.node.sessions.close();
+        if timeout(self.drain, self.node.sessions.wait()).await.is_err() {
+            tracing::warn!("{} sessions did not end in time and are cut", self.node.sessions.len());
+        }
+        let _late = timeout(SERVER_STOP, self.server.stop(true)).await;
+        let system = self.system;
+        let ended = tokio::task::spawn_blocking(move || system.join());
+        let _late = timeout(SERVER_STOP, ended).await;
+        // With the last handle on the node goes the last on the writer, which then commits what waits and ends.
+        drop(self.node);
+        self.writer.close();
+        let _late = timeout(WRITER_STOP, self.writer.wait()).await;
+        self.stop.cancel();
+        self.backend.close();
+        let _late = timeout(SERVER_STOP, self.backend.wait()).await;
+    }
+}
+
+fn build(
+    config: &Config,
+    parts: Parts,
+    writer: &TaskTracker,
+    backend: &TaskTracker,
+    stop: &CancellationToken,
+) -> Arc<Node> {
+    let metrics = Arc::new(Metrics::default());
+    let surroundings = Surroundings {
+        store: parts.store.clone(),
+        layer: parts.layer.clone(),
+        deployment: parts.deployment.into(),
+        metrics: Arc::clone(&metrics),
+        outlet_bytes: config.limits.outbound_queue_bytes,
+    };
+    let hub = HubHandle::start(surroundings.clone(), parts.events, backend, stop.clone());
+    let writer = WriterHandle::start(surroundings, hub.clone(), writer);
+    let source =
+        Source { hub, store: parts.store, backend: Handle::current(), metrics: Arc::clone(&metrics) };
+    Arc::new(Node {
+        source,
+        writer,
+        limits: NodeLimits::new(&config.limits),
+        messages_per_second: config.limits.messages_per_second,
+        tokens: Tokens::new(&config.auth.jwt_secret, config.auth.token_leeway()),
+        metrics,
+        layer: parts.layer,
+        stop: CancellationToken::new(),
+        sessions: TaskTracker::new(),
+        store_up: AtomicBool::new(true),
+    })
+}
+
+/// Serves the sockets on a thread of its own, which is the actix system; its workers are threads beside it.
+async fn serve(
+    node: Arc<Node>,
+    listener: TcpListener,
+    n_workers: usize,
+) -> io::Result<(ServerHandle, thread::JoinHandle<io::Result<()>>)> {
+    let (started, starting) = oneshot::channel();
+    let system = thread::Builder::new().name("sockets".to_owned()).spawn(move || {
+        rt::System::new().block_on(async move {
+            let node = web::Data::new(node);
+            let server = HttpServer::new(move || App::new().app_data(node.clone()).configure(http::routes))
+                .workers(n_workers)
+                .backlog(BACKLOG)
+                .max_connections(usize::MAX)
+                .tcp_nodelay(true)
+                .shutdown_timeout(SERVER_STOP.as_secs())
+                .disable_signals()
+                .listen(listener)?
+                .run();
+            let _waits = started.send(server.handle());
+            server.await
+        })
+    })?;
+    match starting.await {
+        Ok(handle) => Ok((handle, system)),
+        Err(_closed) => match system.join() {
+            Ok(Err(error)) => Err(error),
+            _ => Err(io::Error::other("the thread of the sockets ended")),
+        },
+    }
+}
+
+async fn watch_store(node: Arc<Node>) {
+    let mut tick = interval(STORE_CHECK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let is_up = node.source.store.ping().await.is_ok();
+        if node.store_up.swap(is_up, Ordering::Relaxed) != is_up {
+            if is_up {
+                tracing::info!("the store answers again");
+            } else {
+                tracing::error!("the store does not answer");
+            }
+        }
+    }
+}
+
+async fn prune_limits(node: Arc<Node>) {
+    let mut tick = interval(PRUNE);
+    loop {
+        tick.tick().await;
+        node.limits.prune();
+    }
+}

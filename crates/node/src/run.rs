@@ -1,0 +1,123 @@
+//! What the commands of [`crate::cli`] do. What they print is on standard output; logs are on standard error.
+
+mod doctor;
+mod healthcheck;
+mod users;
+
+use std::io::Write;
+use std::net::TcpListener;
+
+use anyhow::{Context, bail};
+use secrecy::ExposeSecret;
+use switchboard_channel_layer::{Channel, MemoryBus, RedisConfig, connect_redis};
+use switchboard_store::Store;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cli::{Task, UserCommand};
+use crate::config::Config;
+use crate::node::{Parts, RunningNode};
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// With a sentence for the person at the terminal.
+pub fn run(task: Task, config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.server.n_workers().max(2))
+        .thread_name("backend")
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?;
+    runtime.block_on(async {
+        match task {
+            Task::Serve => serve(config).await,
+            Task::Migrate => migrate(&config).await,
+            Task::User(UserCommand::Import { file }) => users::import(&config, &file).await,
+            Task::Token(options) => users::tokens(&config, &options),
+            Task::Doctor(options) => doctor::examine(&config, &options).await,
+            Task::Healthcheck(options) => healthcheck::ask(&config, &options).await,
+        }
+    })
+}
+
+/// Writes a line to standard output.
+fn print(line: impl std::fmt::Display) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{line}").and_then(|()| output.flush()).context("standard output is closed")
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let url = config.store_url();
+    Ok(Store::open(url.expose_secret(), config.store.pool_size as usize).await?)
+}
+
+/// The store for a node: no other process serves it, and it has the schema of this binary.
+async fn held_store(config: &Config) -> anyhow::Result<Store> {
+    let store = open_store(config).await?;
+    store.hold()?;
+    if config.store.migrate {
+        for migration in store.migrate().await? {
+            tracing::info!("ran migration {migration}");
+        }
+    } else if let Some(first) = store.pending_migrations().await?.first() {
+        bail!(
+            "the schema lacks migration `{first}`: run `switchboard migrate`, or set `store.migrate` to true"
+        );
+    }
+    Ok(store)
+}
+
+async fn migrate(config: &Config) -> anyhow::Result<()> {
+    for migration in open_store(config).await?.migrate().await? {
+        print(migration)?;
+    }
+    Ok(())
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let address = config.server.listen;
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("`server.listen` is `{address}`, which cannot be listened on"))?;
+    let parts = prepare(&config, &tracker, &stop).await?;
+    let node = RunningNode::start(&config, listener, parts, tracker, stop).await?;
+    print(format_args!("Switchboard is at http://{}", node.address()))?;
+    stop_signal().await?;
+    tracing::info!("stopping");
+    tokio::select! {
+        () = node.stop() => {}
+        _again = stop_signal() => tracing::warn!("stopped at once"),
+    }
+    Ok(())
+}
+
+/// Opens what a node stands on.
+async fn prepare(config: &Config, tracker: &TaskTracker, stop: &CancellationToken) -> anyhow::Result<Parts> {
+    let store = held_store(config).await?;
+    let deployment = store.deployment().await?;
+    let (layer, events) = match config.redis_url() {
+        Some(url) => {
+            // Any node hears it, so each needs its own.
+            let probe_channel = Channel::new(format!("{deployment}:probe:{:016x}", rand::random::<u64>()));
+            let redis = RedisConfig { url: url.expose_secret().to_owned(), probe_channel };
+            connect_redis(redis, tracker, stop.clone())?
+        }
+        None => MemoryBus::default().connect(),
+    };
+    Ok(Parts { store, layer, events, deployment })
+}
+
+async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be heard")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be heard")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! A session: one client on one connection, one loop.
+//!
+//! It reads a frame only when the writer has taken the one before, so that order on the socket is order in the
+//! store; its reading of the unread count waits for its own earlier writes. It forwards what its [`Feed`] brings.
+
+mod requests;
+mod unread;
+
+use std::time::Duration;
+
+use bytestring::ByteString;
+use futures_util::StreamExt;
+use switchboard_protocol::server_frame::User;
+use switchboard_protocol::{
+    CloseCode, ErrorCode, ErrorFrame, Limits, Seq, ServerFrame, Timestamp, Welcome, limits,
+};
+use switchboard_store::Account;
+use tokio::time::{Instant, sleep_until};
+
+use self::requests::Requests;
+use self::unread::UnreadNotices;
+use crate::feed::{Feed, Step};
+use crate::metrics::Kind;
+use crate::packet::text;
+use crate::state::Node;
+use crate::transport::{Inbound, Transport};
+
+/// How often the server pings. No byte from the client for two of them ends the session.
+pub const HEARTBEAT: Duration = Duration::from_secs(25);
+/// The longest that a client is told to wait before it connects to another node.
+const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
+
+/// Who is on the connection, and where they begin.
+pub struct Opening {
+    /// The user.
+    pub account: Account,
+    /// When their credentials end.
+    pub expires_at: Timestamp,
+    /// The last position that they have seen.
+    pub cursor: Option<Seq>,
+}
+
+struct Session<'a, T> {
+    node: &'a Node,
+    transport: T,
+    epoch: String,
+    feed: Feed,
+    requests: Requests<'a>,
+    notices: UnreadNotices,
+    /// When the next heartbeat is due.
+    heartbeat: Instant,
+}
+
+/// Serves a connection to its end, and says goodbye.
+pub async fn run<T: Transport>(node: &Node, mut transport: T, opening: Opening) {
+    let Opening { account, expires_at, cursor } = opening;
+    let code = match node.source.open(account.mailbox, cursor).await {
+        Ok((feed, head)) => {
+            let user = account.id;
+            let welcome = welcome(node, &account, head.last_seq.min(feed.cursor()), head.unread);
+            let mut session = Session {
+                node,
+                transport,
+                epoch: account.epoch,
+                feed,
+                requests: Requests::new(node, user, account.mailbox),
+                notices: UnreadNotices::new(head.unread),
+                heartbeat: Instant::now() + HEARTBEAT,
+            };
+            let code = match session.send(&welcome).await {
+                Ok(()) => session.serve(expires_at).await,
+                Err(code) => code,
+            };
+            session.finish(code).await
+        }
+        Err(error) => {
+            tracing::warn!("a session cannot begin: {error}");
+            let frame = error_frame(ErrorCode::StoreUnavailable, "the store is out of reach");
+            if let Ok(frame) = text::<()>(&ServerFrame::Error(frame)) {
+                let _gone = transport.send(frame).await;
+            }
+            transport.close(CloseCode::TryLater).await;
+            CloseCode::TryLater
+        }
+    };
+    node.metrics.sessions_closed.get_or_create(&Kind { kind: code.reason() }).inc();
+}
+
+pub(crate) fn welcome(node: &Node, account: &Account, cursor: Seq, unread: i64) -> ServerFrame {
+    ServerFrame::Welcome(Welcome {
+        user: User {
+            id: account.id,
+            username: account.username.clone(),
+            full_name: account.full_name.clone(),
+        },
+        connection_id: format!("{:016x}", rand::random::<u64>()),
+        epoch: account.epoch.clone(),
+        cursor,
+        unread_count: unread,
+        server_time: Timestamp::now(),
+        heartbeat_interval_ms: u64::try_from(HEARTBEAT.as_millis()).unwrap_or(u64::MAX),
+        limits: Limits {
+            frame_bytes: limits::FRAME_BYTES,
+            content_bytes: limits::CONTENT_BYTES,
+            subject_chars: limits::SUBJECT_CHARS,
+            messages_per_second: node.messages_per_second,
+        },
+    })
+}
+
+/// How long a client should wait before it connects to another node: each its own time, so that they do not
+/// come all at once.
+pub(crate) fn reconnect_delay() -> u64 {
+    let spread = u64::try_from(RECONNECT_SPREAD.as_millis()).unwrap_or(u64::MAX);
+    rand::random_range(0..=spread)
+}
+
+/// An error without a request.
+fn error_frame(code: ErrorCode, sentence: &str) -> ErrorFrame {
+    ErrorFrame {
+        code,
+        error: sentence.to_owned(),
+        request_id: None,
+        client_message_id: None,
+        retry_after_ms: None,
+    }
+}
+
+impl<T: Transport> Session<'_, T> {
+    /// Ends with the reason why.
+    async fn serve(&mut self, expires_at: Timestamp) -> CloseCode {
+        let left = u64::try_from(expires_at.0 - Timestamp::now().0).unwrap_or(0);
+        // Tokio's clock ends somewhere beyond thirty years.
+        let expiry = Instant::now() + Duration::from_micros(left).min(Duration::from_secs(86_400 * 365 * 30));
+        loop {
+            let due = self.heartbeat.min(expiry).min(self.notices.due().unwrap_or(expiry));
+            let result = tokio::select! {
+                () = self.node.stop.cancelled() => Err(CloseCode::Restart),
+                step = self.feed.next() => self.forward(step).await,
+                Some(answer) = self.requests.answers.next(), if !self.requests.answers.is_empty() => {
+                    self.answer(answer).await
+                }
+                inbound = self.transport.receive(), if self.requests.take_more() => self.take(inbound).await,
+                () = sleep_until(due) => self.on_time(expiry).await,
+            };
+            if let Err(code) = result {
+                return code;
+            }
+        }
+    }
+
+    async fn send(&mut self, frame: &ServerFrame) -> Result<(), CloseCode> {
+        if let ServerFrame::Error(error) = frame {
+            self.node.metrics.errors_sent.get_or_create(&Kind { kind: error.code.as_str() }).inc();
+        }
+        self.send_text(text(frame).map_err(|_not_json| CloseCode::Internal)?).await
+    }
+
+    /// Writes, unless the node stops first: a slow client must not hold that up.
+    async fn send_text(&mut self, frame: ByteString) -> Result<(), CloseCode> {
+        self.node.metrics.frames_sent.inc();
+        tokio::select! {
+            biased;
+            result = self.transport.send(frame) => result,
+            () = self.node.stop.cancelled() => Err(CloseCode::Restart),
+        }
+    }
+
+    async fn forward(&mut self, step: Step) -> Result<(), CloseCode> {
+        match step {
+            Step::Items(items) => {
+                for item in items {
+                    self.notices.learn(item.unread);
+                    self.send_text(item.frame).await?;
+                }
+                self.notify_unread().await
+            }
+            Step::Reset(cursor) => {
+                let epoch = self.epoch.clone();
+                self.send(&ServerFrame::Reset { cursor, epoch }).await
+            }
+        }
+    }
+
+    async fn notify_unread(&mut self) -> Result<(), CloseCode> {
+        match self.notices.take() {
+            Some(unread_count) => {
+                self.send(&ServerFrame::UnreadCount { unread_count, request_id: None }).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn take(&mut self, inbound: Inbound) -> Result<(), CloseCode> {
+        let answer = match inbound {
+            Inbound::Text(text) => self.requests.take(&text).await,
+            Inbound::Binary => {
+                self.requests.count("invalid");
+                let sentence = "only text frames carry anything here";
+                Some(ServerFrame::Error(error_frame(ErrorCode::UnsupportedData, sentence)))
+            }
+            Inbound::Nothing => None,
+            Inbound::End(code) => return Err(code),
+        };
+        match answer {
+            Some(frame) => self.send(&frame).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn answer(&mut self, answer: requests::Answer) -> Result<(), CloseCode> {
+        match self.requests.settle(answer) {
+            Some(requests::Reply::Frame(frame)) => {
+                if let ServerFrame::UnreadCount { unread_count, .. } = &frame {
+                    self.notices.told(*unread_count);
+                }
+                self.send(&frame).await
+            }
+            Some(requests::Reply::Text(text)) => self.send_text(text).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn on_time(&mut self, expiry: Instant) -> Result<(), CloseCode> {
+        let now = Instant::now();
+        if now >= expiry {
+            return Err(CloseCode::CredentialsExpired);
+        }
+        if now >= self.heartbeat {
+            if now.duration_since(self.transport.last_heard()) >= 2 * HEARTBEAT {
+                return Err(CloseCode::Silent);
+            }
+            self.heartbeat = now + HEARTBEAT;
+            self.transport.ping().await?;
+        }
+        self.notify_unread().await
+    }
+
+    /// Says what is left to say, and closes.
+    async fn finish(mut self, code: CloseCode) -> CloseCode {
+        let last = match code {
+            CloseCode::Restart => Some(ServerFrame::Reconnect { after_ms: reconnect_delay() }),
+            CloseCode::FrameTooLarge => {
+                let sentence = format!("a frame may have {} bytes", limits::FRAME_BYTES);
+                Some(ServerFrame::Error(error_frame(ErrorCode::FrameTooLarge, &sentence)))
+            }
+            _ => None,
+        };
+        if let Some(Ok(frame)) = last.map(|frame: ServerFrame| text(&frame)) {
+            let unhurried = tokio::time::timeout(Duration::from_secs(1), self.transport.send(frame));
+            let _gone = unhurried.await;
+        }
+        self.transport.close(code).await;
+        code
+    }
+}

@@ -1,0 +1,202 @@
+//! The writer: the one way to change mailboxes. A task a node that commits what has come while it was busy.
+//!
+//! There is no timer: the first command of an idle writer is committed at once, and under load batches grow by
+//! themselves. After a commit the entries go to this node's hub and to the channel layer, then the answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use switchboard_channel_layer::{ChannelLayer, Publication};
+use switchboard_store::{Command, Committer, Outcome, SendCommand, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep};
+use tokio_util::task::TaskTracker;
+
+use crate::hub::{HubHandle, Surroundings};
+use crate::metrics::{Kind, Metrics};
+use crate::packet::Packet;
+
+/// Commands that wait. A session waits for room before it reads its next frame.
+const QUEUE: usize = 4_096;
+/// Bytes of the commands that wait or are being committed; the same waits for room.
+const QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// Commands in a batch. More gains little and keeps the first waiting.
+const BATCH: usize = 256;
+/// How long after it was taken a command may still be tried. Then its outcome is unknown, and the client is
+/// told so.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Between two tries of a batch.
+const RETRY_WAIT: Duration = Duration::from_millis(100);
+
+/// The way to talk to the writer. When the last is dropped, the writer commits what waits and ends.
+#[derive(Clone)]
+pub struct WriterHandle {
+    queue: mpsc::Sender<Job>,
+    bytes: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+/// What comes of a command, some time later.
+pub type Answer = oneshot::Receiver<Result<Outcome, StoreError>>;
+
+struct Job {
+    command: Command,
+    accepted: Instant,
+    reply: oneshot::Sender<Result<Outcome, StoreError>>,
+    /// Its share of the bytes, given back with it.
+    _bytes: OwnedSemaphorePermit,
+}
+
+impl WriterHandle {
+    /// Starts the writer on the present runtime.
+    pub fn start(surroundings: Surroundings, hub: HubHandle, tracker: &TaskTracker) -> Self {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let metrics = Arc::clone(&surroundings.metrics);
+        let committer = surroundings.store.committer();
+        let layer = surroundings.layer.clone();
+        let writer = Writer { surroundings, layer, hub, committer, failing: false };
+        tracker.spawn(writer.run(jobs));
+        Self { queue, bytes: Arc::new(Semaphore::new(QUEUE_BYTES)), metrics }
+    }
+
+    /// Puts a command into the queue, waiting for room: from then on it is in order with what is submitted
+    /// after it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the writer has ended.
+    pub async fn submit(&self, command: Command) -> Result<Answer, StoreError> {
+        let size = match &command {
+            Command::Send(send) => send.content.len() + send.subject.len() + 512,
+            Command::MarkRead { .. } => 256,
+        };
+        let ended = || StoreError::Unavailable("the node is stopping".to_owned());
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(size).await.map_err(|_closed| ended())?;
+        let (reply, answer) = oneshot::channel();
+        let job = Job { command, accepted: Instant::now(), reply, _bytes: bytes };
+        self.metrics.writer_queue.inc();
+        self.queue.send(job).await.map_err(|_closed| ended())?;
+        Ok(answer)
+    }
+
+    /// A client message id for a message that came without one, so that its own retry is safe.
+    #[must_use]
+    pub fn generate_id() -> String {
+        format!("{}{:032x}", SendCommand::GENERATED, rand::random::<u128>())
+    }
+}
+
+struct Writer {
+    surroundings: Surroundings,
+    layer: ChannelLayer,
+    hub: HubHandle,
+    committer: Committer,
+    /// Whether the last batch got no answer.
+    failing: bool,
+}
+
+impl Writer {
+    async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::with_capacity(BATCH);
+        while queue.recv_many(&mut jobs, BATCH).await > 0 {
+            let metrics = &self.surroundings.metrics;
+            metrics.writer_queue.dec_by(i64::try_from(jobs.len()).unwrap_or(i64::MAX));
+            if self.failing {
+                // What has waited past its deadline behind others that failed is not made to wait for one more try.
+                for job in jobs.extract_if(.., |job| job.accepted.elapsed() > DEADLINE) {
+                    let _gone = job.reply.send(Err(unanswered("it waited too long for the store")));
+                }
+            }
+            if !jobs.is_empty() {
+                self.commit(&mut jobs).await;
+            }
+        }
+    }
+
+    async fn commit(&mut self, jobs: &mut Vec<Job>) {
+        let batch: Arc<[Command]> = jobs.iter().map(|job| job.command.clone()).collect();
+        let deadline = Instant::now() + DEADLINE;
+        let mut tries = 0;
+        let result = loop {
+            tries += 1;
+            let begun = Instant::now();
+            let result = self.committer.commit(Arc::clone(&batch)).await;
+            let metrics = &self.surroundings.metrics;
+            match result {
+                Ok(outcomes) => {
+                    #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
+                    metrics.batch_size.observe(batch.len() as f64);
+                    metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+                    break Ok(outcomes);
+                }
+                Err(error) if Instant::now() + RETRY_WAIT > deadline => break Err(error),
+                Err(_) => {
+                    metrics.commit_retries.inc();
+                    sleep(RETRY_WAIT).await;
+                }
+            }
+        };
+        match result {
+            Ok(outcomes) => {
+                if self.failing {
+                    tracing::info!("the store takes messages again");
+                }
+                self.failing = false;
+                self.announce(&outcomes, tries > 1).await;
+                for (job, outcome) in jobs.drain(..).zip(outcomes) {
+                    let _gone = job.reply.send(Ok(outcome));
+                }
+            }
+            Err(error) => {
+                if !self.failing {
+                    tracing::error!("the store takes no messages: {error}");
+                }
+                self.failing = true;
+                self.count("unanswered", jobs.len());
+                for job in jobs.drain(..) {
+                    let _gone = job.reply.send(Err(unanswered(&error.to_string())));
+                }
+            }
+        }
+    }
+
+    /// Tells the hub and the other nodes.
+    async fn announce(&self, outcomes: &[Outcome], tried_again: bool) {
+        let mut packets = Vec::with_capacity(outcomes.len() * 2);
+        let (mut repeated, mut refused) = (0, 0);
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Committed(entries) => match Packet::of_change(entries) {
+                    Ok(more) => packets.extend(more),
+                    // The entries are durable, and the sweep delivers them.
+                    Err(error) => tracing::error!("an entry cannot be written as JSON: {error}"),
+                },
+                Outcome::Repeated(entry) => {
+                    repeated += 1;
+                    if tried_again {
+                        // An earlier try of this batch may have made it, and told nobody.
+                        self.hub.check(entry.mailbox).await;
+                    }
+                }
+                Outcome::Refused(_) => refused += 1,
+            }
+        }
+        self.count("repeated", repeated);
+        self.count("refused", refused);
+        self.count("committed", outcomes.len() - repeated - refused);
+        let publications = packets.iter().map(|packet| Publication {
+            channel: self.surroundings.channel(packet.mailbox),
+            payload: packet.payload.clone(),
+        });
+        self.layer.publish(publications.collect());
+        self.hub.deliver(packets).await;
+    }
+
+    fn count(&self, kind: &'static str, n: usize) {
+        self.surroundings.metrics.commands.get_or_create(&Kind { kind }).inc_by(n as u64);
+    }
+}
+
+fn unanswered(reason: &str) -> StoreError {
+    StoreError::Unavailable(reason.to_owned())
+}
