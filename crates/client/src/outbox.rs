@@ -50,6 +50,9 @@ pub(crate) struct Outbox {
     /// Written on this connection.
     written: VecDeque<Pending>,
     capacity: usize,
+    /// How many may be written without an answer. Falls to one with a refusal for the moment and grows with each
+    /// answer: all at once they would be refused again, and those that were not would overtake the others.
+    window: usize,
     next_number: i64,
     /// Nothing is written before, because the node asked for patience.
     paused_until: Option<Instant>,
@@ -67,8 +70,16 @@ struct Pending {
 
 impl Outbox {
     pub(crate) fn new(capacity: usize, backoff: Backoff) -> Self {
-        let (waiting, written) = (VecDeque::new(), VecDeque::new());
-        Self { waiting, written, capacity: capacity.max(1), next_number: 1, paused_until: None, backoff }
+        let capacity = capacity.max(1);
+        Self {
+            waiting: VecDeque::new(),
+            written: VecDeque::new(),
+            capacity,
+            window: capacity,
+            next_number: 1,
+            paused_until: None,
+            backoff,
+        }
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -87,7 +98,9 @@ impl Outbox {
 
     /// Whether something may be written now.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.waiting.is_empty() && self.paused_until.is_none_or(|until| until <= Instant::now())
+        !self.waiting.is_empty()
+            && self.written.len() < self.window
+            && self.paused_until.is_none_or(|until| until <= Instant::now())
     }
 
     pub(crate) fn push(&mut self, request: Request) {
@@ -141,6 +154,7 @@ impl Outbox {
                 Settled::Retried
             }
             (Some(pending), frame) => {
+                self.window = self.capacity.min(self.window + 1);
                 pending.answer(frame);
                 Settled::Answered
             }
@@ -157,6 +171,7 @@ impl Outbox {
     fn retry(&mut self, mut pending: Pending, after_ms: Option<u64>) {
         let after = after_ms.map_or_else(|| self.backoff.delay(pending.refusals), Duration::from_millis);
         self.paused_until = self.paused_until.max(Some(Instant::now() + after.min(PATIENCE)));
+        self.window = 1;
         pending.refusals += 1;
         let index = self.waiting.partition_point(|other| other.number < pending.number);
         self.waiting.insert(index, pending);

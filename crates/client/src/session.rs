@@ -1,10 +1,12 @@
-//! The task behind a client: it owns the cursor and the outbox, and outlives connections.
+//! The task behind a client: it owns the cursor and the outbox, and outlives connections. What it does with
+//! frames is in [`reading`].
+
+mod reading;
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use switchboard_protocol::{Incoming, Reaction, Seq, ServerFrame, Welcome};
+use switchboard_protocol::{Reaction, Seq, Welcome};
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, sleep, timeout};
@@ -13,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Counters;
 use crate::event::Feed;
 use crate::link::{self, Link, Loss, Step};
-use crate::outbox::{Outbox, Request, Settled};
+use crate::outbox::{Outbox, Request};
 use crate::{Config, Event};
 
 /// A time that is as good as never.
@@ -158,62 +160,6 @@ impl Session {
 
     fn write(&mut self, link: &mut Link) -> Result<(), Loss> {
         self.outbox.next_frame().map_or(Ok(()), |text| link.write(text))
-    }
-
-    fn read(&mut self, text: &str) -> Result<(), Loss> {
-        let Incoming { seq, frame } =
-            Incoming::parse(text).map_err(|error| Loss::again(format!("unreadable frame: {error}")))?;
-        let settled = self.outbox.settle(&frame);
-        if settled == Settled::Retried {
-            self.counters.retries.fetch_add(1, Ordering::Relaxed);
-        }
-        match (seq, frame) {
-            (Some(seq), frame) => return self.apply(seq, frame),
-            (None, ServerFrame::Reset { cursor, epoch }) => self.reset(cursor, epoch),
-            (None, ServerFrame::Reconnect { after_ms }) => {
-                self.connection.leave_at = Some(Instant::now() + Duration::from_millis(after_ms).min(FAR));
-            }
-            // A repeat, which is for the outbox alone.
-            (None, ServerFrame::MessageSent { .. } | ServerFrame::MessageRead { .. }) => {}
-            (None, frame) if settled == Settled::Nothing && !self.feed.is_full() => {
-                self.feed.push(Event::Frame(frame));
-            }
-            (None, _) => {}
-        }
-        Ok(())
-    }
-
-    /// Hands over an entry if it is the next one.
-    fn apply(&mut self, seq: Seq, frame: ServerFrame) -> Result<(), Loss> {
-        if self.fell_behind() {
-            return Ok(());
-        }
-        if let Some(cursor) = self.cursor {
-            if seq <= cursor {
-                self.counters.duplicates.fetch_add(1, Ordering::Relaxed);
-                return Ok(());
-            }
-            if seq > cursor.next() {
-                self.counters.gaps.fetch_add(1, Ordering::Relaxed);
-                return Err(Loss::again(format!("entry {seq} came after entry {cursor}")));
-            }
-        }
-        self.cursor = Some(seq);
-        self.feed.push(Event::Entry { seq, frame });
-        Ok(())
-    }
-
-    fn reset(&mut self, cursor: Seq, epoch: String) {
-        if !self.fell_behind() {
-            self.cursor = Some(cursor);
-            self.epoch = Some(epoch.clone());
-            self.feed.push(Event::Reset { cursor, epoch });
-        }
-    }
-
-    fn fell_behind(&mut self) -> bool {
-        self.connection.is_behind |= self.feed.is_full();
-        self.connection.is_behind
     }
 
     /// The consumer took an event that was held, or all that it was given.

@@ -42,14 +42,23 @@ pub(crate) struct Shape {
     size: usize,
 }
 
+impl Shape {
+    /// How many users there are, if they can put on that load.
+    fn check(&self, fleet: &Fleet, load: Load) -> anyhow::Result<usize> {
+        let n_accounts = fleet.accounts.len();
+        let n_users = self.users.unwrap_or(n_accounts);
+        ensure!(n_users >= 2 && n_users.is_multiple_of(2), "users come in pairs, and there are {n_users}");
+        ensure!(n_users <= n_accounts, "there are tokens for {n_accounts} users only");
+        if let Load::Open { rate } = load {
+            ensure!(rate.is_finite() && rate > 0.0, "the rate must be above 0");
+        }
+        Ok(n_users)
+    }
+}
+
 /// Puts the load on, prints the report, and says whether everything was as it should be.
 pub(crate) async fn run(fleet: &Fleet, shape: &Shape, load: Load, pids: &[u32]) -> anyhow::Result<bool> {
-    let n_users = shape.users.unwrap_or(fleet.accounts.len());
-    ensure!(n_users >= 2 && n_users.is_multiple_of(2), "users come in pairs, and there are {n_users}");
-    ensure!(n_users <= fleet.accounts.len(), "there are tokens for {} users only", fleet.accounts.len());
-    if let Load::Open { rate } = load {
-        ensure!(rate.is_finite() && rate > 0.0, "the rate must be above 0");
-    }
+    let n_users = shape.check(fleet, load)?;
     let connections = connect(fleet, n_users, load).await?;
     let start = Instant::now() + BREATH;
     let window_start = start + Duration::from_secs_f64(shape.warmup);
@@ -58,19 +67,15 @@ pub(crate) async fn run(fleet: &Fleet, shape: &Shape, load: Load, pids: &[u32]) 
     let letter = Letter { run: rand::random(), origin: start, size: shape.size };
 
     let stop = CancellationToken::new();
+    let mut users: Vec<JoinHandle<Record>> = Vec::new();
     let paces = load.paces(n_users, start, window_end, &tally);
-    let users: Vec<JoinHandle<Record>> = connections
-        .into_iter()
-        .zip(paces)
-        .enumerate()
-        .map(|(index, ((client, events), pace))| {
-            // 0 and 1 are partners, 2 and 3, and so on.
-            let partner = fleet.accounts[index ^ 1].id;
-            let (tally, record) = (Arc::clone(&tally), Record::default());
-            let user = User { client, events, partner, pace, letter, tally, record };
-            tokio::spawn(user.run(stop.clone()))
-        })
-        .collect();
+    for (index, ((client, events), pace)) in connections.into_iter().zip(paces).enumerate() {
+        // 0 and 1 are partners, 2 and 3, and so on.
+        let partner = fleet.accounts[index ^ 1].id;
+        let (tally, record) = (Arc::clone(&tally), Record::default());
+        let user = User { client, events, partner, pace, letter, tally, record };
+        users.push(tokio::spawn(user.run(stop.clone())));
+    }
 
     let usage = measure(&tally, pids).await;
     settle(&tally, Duration::from_secs_f64(shape.settle)).await;

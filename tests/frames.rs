@@ -1,0 +1,3 @@
+//! What a client may send that is wrong.
+use crate::Test;
+pub(crate) const TESTS: &[Test] = &[];

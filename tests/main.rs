@@ -1,0 +1,73 @@
+//! Everything that is promised, through the real socket and HTTP, on two nodes.
+//!
+//! What needs servers that are not installed is listed as ignored; with `SWITCHBOARD_TEST=all` it fails instead.
+//! To add a test: a function that takes a [`Cluster`], and its line in the `TESTS` of its module.
+
+mod command_line;
+mod delivery;
+mod faults;
+mod frames;
+mod harness;
+mod polling;
+mod race;
+mod resume;
+
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use harness::{Cluster, Pair, servers};
+
+/// A test on two fresh nodes.
+pub(crate) struct Test {
+    name: &'static str,
+    run: fn(Cluster) -> LocalBoxFuture<'static, anyhow::Result<()>>,
+    pairs: &'static [Pair],
+    /// On top of the defaults.
+    settings: &'static [(&'static str, &'static str)],
+}
+
+pub(crate) const BOTH: &[Pair] = &[Pair::SqliteMemory, Pair::PostgresRedis];
+pub(crate) const PROCESSES: &[Pair] = &[Pair::PostgresRedis];
+
+/// A [`Test`] that is named after its function.
+macro_rules! test {
+    ($function:ident, $pairs:expr) => {
+        test!($function, $pairs, &[])
+    };
+    ($function:ident, $pairs:expr, $settings:expr) => {
+        crate::Test {
+            name: stringify!($function),
+            run: |cluster| Box::pin($function(cluster)),
+            pairs: $pairs,
+            settings: $settings,
+        }
+    };
+}
+pub(crate) use test;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = Arc::new(runtime);
+    let without_servers = !servers::missing().is_empty() && !servers::required();
+    let modules = [delivery::TESTS, faults::TESTS, frames::TESTS, polling::TESTS, race::TESTS, resume::TESTS];
+    let mut trials = command_line::trials();
+    for test in modules.into_iter().flatten() {
+        for pair in test.pairs {
+            let runtime = Arc::clone(&runtime);
+            let trial = Trial::test(format!("{pair:?}::{}", test.name), move || run(&runtime, test, *pair));
+            trials.push(trial.with_ignored_flag(without_servers && *pair == Pair::PostgresRedis));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn run(runtime: &tokio::runtime::Runtime, test: &Test, pair: Pair) -> Result<(), Failed> {
+    runtime.block_on(async {
+        let cluster = Cluster::start(pair, test.settings).await?;
+        (test.run)(cluster).await
+    })?;
+    Ok(())
+}
