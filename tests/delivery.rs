@@ -54,7 +54,10 @@ async fn every_device_hears_of_it(cluster: Cluster) -> anyhow::Result<()> {
     let sent = ann.send(UserId(2), "s", "x", None).await?.message_id;
     for events in [&mut phone, &mut laptop] {
         let (seq, frame) = next_entry(events).await?;
-        ensure!(matches!(&frame, ServerFrame::MessageSent { message_id, .. } if *message_id == sent), "{frame:?}");
+        ensure!(
+            matches!(&frame, ServerFrame::MessageSent { message_id, .. } if *message_id == sent),
+            "{frame:?}"
+        );
         ensure!(seq.0 == 1);
     }
     next_message(&mut bobs).await?;
@@ -139,7 +142,8 @@ async fn own_writes_are_seen_on_the_other_node(cluster: Cluster) -> anyhow::Resu
     for n in 1..=20 {
         let sent = ann.send(UserId(2), "", "x", None).await?;
         ensure!(bob.unread_count().await? == n, "as soon as it is acknowledged");
-        let answer = get(cluster.address(1), "/api/v1/conversations/1/messages?limit=1", &[bearer(2)]).await?;
+        let answer =
+            get(cluster.address(1), "/api/v1/conversations/1/messages?limit=1", &[bearer(2)]).await?;
         ensure!(answer.json()?["messages"][0]["message_id"] == sent.message_id.0, "{}", answer.body);
     }
     // A stranger sees no more of it than of what does not exist.

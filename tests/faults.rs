@@ -86,14 +86,19 @@ async fn postgres_goes_and_comes_back(mut cluster: Cluster) -> anyhow::Result<()
     let mut bob = Socket::open(&cluster, 1, 2, "").await?;
     bob.next().await?;
     cluster.postgres.as_mut().context("there is one")?.kill()?;
-    bob.send(json!({"type": "send_message", "recipient_id": 1, "content": "x", "client_message_id": "c1"}).to_string()).await?;
+    bob.send(
+        json!({"type": "send_message", "recipient_id": 1, "content": "x", "client_message_id": "c1"})
+            .to_string(),
+    )
+    .await?;
     let error = bob.next().await?;
     ensure!(error["code"] == "store_unavailable" && error["client_message_id"] == "c1", "{error}");
     bob.send(r#"{"type":"get_unread_count","request_id":1}"#).await?;
     ensure!(bob.next().await?["code"] == "store_unavailable");
     let down = async || Ok((readiness(&cluster, 0).await? == (503, "unavailable".to_owned())).then_some(()));
     eventually("the node is not ready", DEADLINE, down).await?;
-    let refused = Socket::handshake(&cluster, 0, Some(&format!("Bearer {}", crate::harness::token(3))), "").await?;
+    let refused =
+        Socket::handshake(&cluster, 0, Some(&format!("Bearer {}", crate::harness::token(3))), "").await?;
     ensure!(refused.err().is_some_and(|(status, body)| status == 503 && body["code"] == "store_unavailable"));
     // The client crate tries again by itself; the raw one asks again on the socket that stayed.
     let waiting = tokio::spawn(async move { ann.send(UserId(2), "", "through it all", None).await });
@@ -102,7 +107,11 @@ async fn postgres_goes_and_comes_back(mut cluster: Cluster) -> anyhow::Result<()
     eventually("the node is ready", DEADLINE, up).await?;
     waiting.await??;
     ensure!(bob.next().await?["data"]["content"] == "through it all");
-    bob.send(json!({"type": "send_message", "recipient_id": 1, "content": "x", "client_message_id": "c1"}).to_string()).await?;
+    bob.send(
+        json!({"type": "send_message", "recipient_id": 1, "content": "x", "client_message_id": "c1"})
+            .to_string(),
+    )
+    .await?;
     ensure!(bob.next().await?["status"] == "success");
     cluster.finish().await
 }
@@ -128,7 +137,10 @@ async fn a_node_is_killed(mut cluster: Cluster) -> anyhow::Result<()> {
         if n == MESSAGES / 4 {
             cluster.kill_node(1).await?;
         }
-        ensure!(next_message(&mut bobs).await?.content == n.to_string(), "in order, nothing lost, nothing twice");
+        ensure!(
+            next_message(&mut bobs).await?.content == n.to_string(),
+            "in order, nothing lost, nothing twice"
+        );
     }
     sending.await??;
     ensure!(bob.gaps() == 0);

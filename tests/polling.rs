@@ -60,7 +60,8 @@ async fn a_long_poll_is_woken(cluster: Cluster) -> anyhow::Result<()> {
     let begun = Instant::now();
     let answer = get(address, "/api/v1/events?cursor=0&wait=1", &[bearer(2)]).await?.json()?;
     ensure!(answer["events"] == json!([]) && begun.elapsed() >= Duration::from_millis(900));
-    let poll = tokio::spawn(async move { get(address, "/api/v1/events?cursor=0&wait=30", &[bearer(2)]).await });
+    let poll =
+        tokio::spawn(async move { get(address, "/api/v1/events?cursor=0&wait=30", &[bearer(2)]).await });
     // Until it waits, the node knows nothing of the mailbox.
     let waits = async || {
         let wanted = crate::harness::http::metric(address, "switchboard_layer_subscriptions").await?;
@@ -84,18 +85,25 @@ async fn an_event_stream_resumes(cluster: Cluster) -> anyhow::Result<()> {
         ann.send(UserId(2), "", &n.to_string(), None).await?;
         if n <= 3 {
             let (id, frame) = stream.next().await?;
-            ensure!(id == n && frame["data"]["content"] == n.to_string());
+            ensure!(id == n && frame["data"]["content"].as_str() == Some(&n.to_string()));
         }
     }
     drop(stream);
     // The header wins over the query.
-    let headers = [bearer(2), "Last-Event-ID: 3".to_owned()];
-    let mut stream = EventStream::open(cluster.address(0), "/api/v1/events/stream?cursor=99", &headers).await?;
+    let epoch = welcome["epoch"].as_str().unwrap_or_default();
+    let headers = [bearer(2), format!("Last-Event-ID: 3-{epoch}")];
+    let mut stream =
+        EventStream::open(cluster.address(0), "/api/v1/events/stream?cursor=99", &headers).await?;
     ensure!(stream.next().await?.1["cursor"] == 3);
     for n in 4..=150 {
         let (id, frame) = stream.next().await?;
-        ensure!(id == n && frame["seq"] == n && frame["data"]["content"] == n.to_string());
+        ensure!(id == n && frame["seq"] == n && frame["data"]["content"].as_str() == Some(&n.to_string()));
     }
+    drop(stream);
+    // Of another life of the store: of no use, whatever the query says.
+    let headers = [bearer(2), "Last-Event-ID: 3-another".to_owned()];
+    let mut stream = EventStream::open(cluster.address(0), "/api/v1/events/stream", &headers).await?;
+    ensure!(stream.next().await?.1["type"] == "welcome" && stream.next().await?.1["type"] == "reset");
     drop(stream);
     cluster.finish().await
 }

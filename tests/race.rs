@@ -52,7 +52,12 @@ async fn two_nodes_race(cluster: Cluster) -> anyhow::Result<()> {
 
 /// Sends the same messages as this user's other half on the other node, and marks the same ones read; every
 /// third message is this half's own.
-async fn race(client: Client, user: i64, node: usize, end: Instant) -> anyhow::Result<Vec<(String, MessageId)>> {
+async fn race(
+    client: Client,
+    user: i64,
+    node: usize,
+    end: Instant,
+) -> anyhow::Result<Vec<(String, MessageId)>> {
     let mut sent = Vec::new();
     for round in 0.. {
         if Instant::now() > end {

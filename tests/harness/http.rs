@@ -41,7 +41,12 @@ pub(crate) fn bearer(user: i64) -> String {
     format!("Authorization: Bearer {}", super::token(user))
 }
 
-async fn request(address: SocketAddr, path: &str, headers: &[String], more: &str) -> anyhow::Result<TcpStream> {
+async fn request(
+    address: SocketAddr,
+    path: &str,
+    headers: &[String],
+    more: &str,
+) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
     let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}{more}\r\n");
@@ -65,7 +70,9 @@ impl EventStream {
             let n = timeout(DEADLINE, self.0.read_line(&mut line)).await.context("no event")??;
             anyhow::ensure!(n > 0, "the stream ended");
             if let Some(text) = line.strip_prefix("id: ") {
-                id = text.trim().parse()?;
+                let (seq, _epoch) =
+                    text.trim().split_once('-').context("an id is a position and an epoch")?;
+                id = seq.parse()?;
             } else if let Some(text) = line.strip_prefix("data: ") {
                 return Ok((id, serde_json::from_str(text)?));
             }
@@ -76,8 +83,9 @@ impl EventStream {
 /// One counter or gauge of a node, summed over its labels.
 pub(crate) async fn metric(address: SocketAddr, name: &str) -> anyhow::Result<f64> {
     let answer = get(address, "/metrics", &[]).await?;
-    let lines = answer.body.lines().filter(|line| {
-        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
-    });
+    let lines = answer
+        .body
+        .lines()
+        .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
     Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }

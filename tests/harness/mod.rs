@@ -117,7 +117,9 @@ impl Cluster {
                 let parts = Parts { store: self.store.clone(), layer, events, deployment };
                 let listener = TcpListener::bind("127.0.0.1:0")?;
                 let config = config(&self.settings)?;
-                Ok(TestNode::Here(Box::new(RunningNode::start(&config, listener, parts, tracker, stop).await?)))
+                Ok(TestNode::Here(Box::new(
+                    RunningNode::start(&config, listener, parts, tracker, stop).await?,
+                )))
             }
         }
     }
@@ -190,7 +192,12 @@ impl Cluster {
             self.stop_node(node).await?;
         }
         for finding in self.store.audit().await? {
-            ensure!(finding.violations == 0, "the audit found {} violations: {}", finding.violations, finding.rule);
+            ensure!(
+                finding.violations == 0,
+                "the audit found {} violations: {}",
+                finding.violations,
+                finding.rule
+            );
         }
         Ok(())
     }
@@ -268,7 +275,9 @@ pub(crate) async fn next_message(events: &mut mpsc::Receiver<Event>) -> anyhow::
 }
 
 /// Waits until the client is connected, so that what happens next comes to it live.
-pub(crate) async fn connected(events: &mut mpsc::Receiver<Event>) -> anyhow::Result<switchboard_protocol::Welcome> {
+pub(crate) async fn connected(
+    events: &mut mpsc::Receiver<Event>,
+) -> anyhow::Result<switchboard_protocol::Welcome> {
     let connected = async {
         loop {
             match events.recv().await.context("the client ended")? {

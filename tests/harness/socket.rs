@@ -30,7 +30,8 @@ impl Socket {
         authorization: Option<&str>,
         query: &str,
     ) -> anyhow::Result<Result<Self, (u16, Value)>> {
-        let mut request = format!("ws://{}/ws/messages/?{query}", cluster.address(node)).into_client_request()?;
+        let mut request =
+            format!("ws://{}/ws/messages/?{query}", cluster.address(node)).into_client_request()?;
         if let Some(authorization) = authorization {
             request.headers_mut().insert(http::header::AUTHORIZATION, authorization.parse()?);
         }

@@ -199,7 +199,10 @@ impl Feed {
     }
 
     fn wait(&mut self, error: &StoreError) {
-        tracing::debug!("mailbox {} waits for the store: {error}", self.mailbox);
+        match error {
+            StoreError::Rejected(_) => tracing::error!("mailbox {} cannot be read: {error}", self.mailbox),
+            _ => tracing::debug!("mailbox {} waits for the store: {error}", self.mailbox),
+        }
         self.work = Some(Work::Wait(Box::pin(sleep(RETRY_WAIT))));
     }
 

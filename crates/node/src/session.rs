@@ -9,7 +9,7 @@ mod unread;
 use std::time::Duration;
 
 use bytestring::ByteString;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use switchboard_protocol::server_frame::User;
 use switchboard_protocol::{
     CloseCode, ErrorCode, ErrorFrame, Limits, Seq, ServerFrame, Timestamp, Welcome, limits,
@@ -47,8 +47,14 @@ struct Session<'a, T> {
     feed: Feed,
     requests: Requests<'a>,
     notices: UnreadNotices,
-    /// When the next heartbeat is due.
-    heartbeat: Instant,
+    heartbeat: Heartbeat,
+}
+
+/// The pings, and whether anything comes in answer.
+struct Heartbeat {
+    due: Instant,
+    last: Instant,
+    unanswered: u32,
 }
 
 /// Serves a connection to its end, and says goodbye.
@@ -65,7 +71,7 @@ pub async fn run<T: Transport>(node: &Node, mut transport: T, opening: Opening) 
                 feed,
                 requests: Requests::new(node, user, account.mailbox),
                 notices: UnreadNotices::new(head.unread),
-                heartbeat: Instant::now() + HEARTBEAT,
+                heartbeat: Heartbeat { due: Instant::now() + HEARTBEAT, last: Instant::now(), unanswered: 0 },
             };
             let code = match session.send(&welcome).await {
                 Ok(()) => session.serve(expires_at).await,
@@ -133,7 +139,7 @@ impl<T: Transport> Session<'_, T> {
         // Tokio's clock ends somewhere beyond thirty years.
         let expiry = Instant::now() + Duration::from_micros(left).min(Duration::from_secs(86_400 * 365 * 30));
         loop {
-            let due = self.heartbeat.min(expiry).min(self.notices.due().unwrap_or(expiry));
+            let due = self.heartbeat.due.min(expiry).min(self.notices.due().unwrap_or(expiry));
             let result = tokio::select! {
                 () = self.node.stop.cancelled() => Err(CloseCode::Restart),
                 step = self.feed.next() => self.forward(step).await,
@@ -211,7 +217,7 @@ impl<T: Transport> Session<'_, T> {
     async fn answer(&mut self, answer: requests::Answer) -> Result<(), CloseCode> {
         match self.requests.settle(answer) {
             Some(requests::Reply::Frame(frame)) => {
-                if let ServerFrame::UnreadCount { unread_count, .. } = &frame {
+                if let ServerFrame::UnreadCount { unread_count, .. } = &*frame {
                     self.notices.told(*unread_count);
                 }
                 self.send(&frame).await
@@ -226,11 +232,17 @@ impl<T: Transport> Session<'_, T> {
         if now >= expiry {
             return Err(CloseCode::CredentialsExpired);
         }
-        if now >= self.heartbeat {
-            if now.duration_since(self.transport.last_heard()) >= 2 * HEARTBEAT {
-                return Err(CloseCode::Silent);
+        if now >= self.heartbeat.due {
+            let answered = self.transport.last_heard() > self.heartbeat.last;
+            self.heartbeat.unanswered = if answered { 0 } else { self.heartbeat.unanswered + 1 };
+            if self.heartbeat.unanswered >= 2 {
+                // While this session was busy writing, the answer may have come and not been looked at.
+                return match self.transport.receive().now_or_never() {
+                    Some(inbound) => self.take(inbound).await,
+                    None => Err(CloseCode::Silent),
+                };
             }
-            self.heartbeat = now + HEARTBEAT;
+            (self.heartbeat.last, self.heartbeat.due) = (now, now + HEARTBEAT);
             self.transport.ping().await?;
         }
         self.notify_unread().await

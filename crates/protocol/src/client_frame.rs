@@ -178,7 +178,7 @@ impl<'a> Fields<'a> {
         };
         match serde_json::from_str(value.get()) {
             Ok(RequestId::Text(text)) if text.len() > REQUEST_ID_BYTES => {}
-            Ok(RequestId::Number(number)) if number.abs() > MAX_ID => {}
+            Ok(RequestId::Number(number)) if number.unsigned_abs() > MAX_ID.unsigned_abs() => {}
             Ok(id) => return Ok(Some(id)),
             Err(_) => {}
         }
@@ -326,6 +326,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_its_request() {
+        let least = format!(r#"{{"type":"ping","request_id":{}}}"#, i64::MIN);
+        assert_eq!(Envelope::parse(&least).unwrap_err().code, ErrorCode::InvalidField);
         let error = Envelope::parse(r#"{"type":"send_message","request_id":7,"client_message_id":"c1"}"#)
             .unwrap_err();
         assert_eq!(error.request_id, Some(RequestId::Number(7)));

@@ -58,6 +58,7 @@ error_codes! {
     ClientMessageIdReused "client_message_id_reused" 409 "The client message id was used for another message."
     Unauthorized "unauthorized" 401 "No credentials, or none that count."
     TokenExpired "token_expired" 401 "The token was good once."
+    UpgradeRequired "upgrade_required" 426 "This path is for WebSocket handshakes."
     RateLimited "rate_limited" 429 "Too many of these: wait for `retry_after_ms`."
     TooManyConnections "too_many_connections" 429 "The user has as many connections as are allowed."
     StoreUnavailable "store_unavailable" 503 "The store did not answer: the outcome is unknown; repeat with the same client message id."
@@ -153,7 +154,7 @@ impl CloseCode {
             Self::Normal | Self::ProtocolError | Self::InvalidUtf8 | Self::FrameTooLarge => Reaction::Stop,
             Self::Internal | Self::Restart | Self::TryLater | Self::Silent | Self::TooSlow => {
                 Reaction::Reconnect
-            },
+            }
             Self::CredentialsExpired => Reaction::Refresh,
         }
     }

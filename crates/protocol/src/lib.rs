@@ -3,7 +3,7 @@
 //! - [`ids`]: identifiers as types, [`time`]: points in time as they are written.
 //! - [`client_frame`]: what a client may say, parsed and checked field by field.
 //! - [`server_frame`]: what a node says, one enum for both directions of (de)serialisation.
-//! - [`events`]: the bodies of the event endpoints, [`problem`]: the error body of HTTP.
+//! - [`events`] and [`history`]: the queries and bodies of the HTTP endpoints, [`problem`]: the error body of HTTP.
 //! - [`codes`]: the error codes and the close codes, one table each.
 //! - [`limits`]: the sizes that both sides may rely on.
 //!
@@ -16,6 +16,7 @@
 pub mod client_frame;
 pub mod codes;
 pub mod events;
+pub mod history;
 pub mod ids;
 pub mod limits;
 pub mod problem;

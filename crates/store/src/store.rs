@@ -26,7 +26,7 @@ pub struct Store {
 
 /// The back ends: a closed set.
 pub(crate) enum Backend {
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
     Sqlite(Sqlite),
 }
 
@@ -87,7 +87,7 @@ impl Store {
         let backend = if let Some(path) = url.strip_prefix("sqlite://") {
             Backend::Sqlite(Sqlite::open(path, pool_size).await?)
         } else {
-            Backend::Postgres(Postgres::open(url, pool_size)?)
+            Backend::Postgres(Box::new(Postgres::open(url, pool_size)?))
         };
         Ok(Self { backend: Arc::new(backend) })
     }

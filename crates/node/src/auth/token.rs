@@ -37,7 +37,7 @@ pub struct Claims {
     pub user: UserId,
     /// Since when. 1970 where the token does not say, so that any revocation of the user's tokens takes it.
     pub issued_at: Timestamp,
-    /// Until when, without the leeway.
+    /// Until when it counts, the leeway included.
     pub expires_at: Timestamp,
 }
 
@@ -103,7 +103,9 @@ impl Tokens {
                 ErrorKind::ExpiredSignature => AuthError::Expired,
                 _ => AuthError::Invalid,
             })?;
-        read_claims(&token.claims).ok_or(AuthError::Invalid)
+        let mut claims = read_claims(&token.claims).ok_or(AuthError::Invalid)?;
+        claims.expires_at.0 += i64::try_from(self.validation.leeway).unwrap_or(0) * 1_000_000;
+        Ok(claims)
     }
 }
 

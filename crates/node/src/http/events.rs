@@ -14,10 +14,12 @@ use switchboard_protocol::{ErrorCode, Seq, ServerFrame, Timestamp};
 use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::socket::Open;
 use super::{NodeData, admit, authenticate, cursor, store_unavailable};
 use crate::feed::{Feed, Step};
 use crate::hub::Item;
 use crate::limits::ConnectionPermit;
+use crate::metrics::Kind;
 use crate::packet::text;
 use crate::problem::ApiError;
 use crate::session::{HEARTBEAT, welcome};
@@ -83,17 +85,22 @@ pub(super) async fn stream(
     let permit = admit(&node, &caller)?;
     let last_event_id = request.headers().get("Last-Event-ID").and_then(|value| value.to_str().ok());
     let mut query = query.into_inner();
-    if let Some(cursor) = last_event_id.and_then(|id| id.parse().ok()) {
-        query.cursor = Some(cursor);
+    if let Some(id) = last_event_id {
+        let (seq, epoch) = id.split_once('-').map_or((id, None), |(seq, epoch)| (seq, Some(epoch)));
+        if let Ok(cursor) = seq.parse() {
+            (query.cursor, query.epoch) = (Some(cursor), epoch.map(str::to_owned));
+        }
     }
     let account = caller.account;
     let cursor = cursor(&query, &account);
     let (feed, head) =
         node.source.open(account.mailbox, cursor).await.map_err(|error| store_unavailable(&error))?;
     let begin = head.last_seq.min(feed.cursor());
-    let welcome = event(begin, &welcome(&node, &account, begin, head.unread));
+    let open = Open::count(&node.metrics.sessions.get_or_create_owned(&Kind { kind: "event_stream" }));
+    let welcome = event(begin, &account.epoch, &welcome(&node, &account, begin, head.unread));
     let stream = EventStream {
-        _open: node.sessions.token(),
+        _tracked: node.sessions.token(),
+        _open: open,
         node: Arc::clone(&node),
         feed,
         epoch: account.epoch,
@@ -115,7 +122,8 @@ pub(super) async fn stream(
 }
 
 struct EventStream {
-    _open: TaskTrackerToken,
+    _tracked: TaskTrackerToken,
+    _open: Open,
     node: Arc<Node>,
     feed: Feed,
     epoch: String,
@@ -138,25 +146,27 @@ impl EventStream {
             Some(Ok(Step::Items(items))) => {
                 let mut chunk = String::new();
                 for item in items {
-                    chunk.push_str(&format!("id: {}\ndata: {}\n\n", item.seq, item.frame));
+                    chunk.push_str(&format!("id: {}-{}\ndata: {}\n\n", item.seq, self.epoch, item.frame));
                 }
                 Some(chunk.into())
             }
             Some(Ok(Step::Reset(cursor))) => {
-                Some(event(cursor, &ServerFrame::Reset { cursor, epoch: self.epoch.clone() }))
+                let reset = ServerFrame::Reset { cursor, epoch: self.epoch.clone() };
+                Some(event(cursor, &self.epoch, &reset))
             }
             // A comment: proxies and clients see that the stream lives.
             Some(Err(_)) => Some(Bytes::from_static(b":\n\n")),
             None => {
                 self.ended = true;
                 let after_ms = crate::session::reconnect_delay();
-                Some(event(self.feed.cursor(), &ServerFrame::Reconnect { after_ms }))
+                Some(event(self.feed.cursor(), &self.epoch, &ServerFrame::Reconnect { after_ms }))
             }
         }
     }
 }
 
-fn event(id: Seq, frame: &ServerFrame) -> Bytes {
+/// The id of an event is its position and the epoch: what `Last-Event-ID` brings back.
+fn event(seq: Seq, epoch: &str, frame: &ServerFrame) -> Bytes {
     let frame = text(frame).unwrap_or_default();
-    format!("id: {id}\ndata: {frame}\n\n").into()
+    format!("id: {seq}-{epoch}\ndata: {frame}\n\n").into()
 }

@@ -181,11 +181,6 @@ impl HubHandle {
         answer.await.map_err(|_closed| stopping())?
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a remainder of a small number"
-    )]
     fn index(mailbox: MailboxId) -> usize {
         mailbox.0.rem_euclid(SHARDS as i64) as usize
     }

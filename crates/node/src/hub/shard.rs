@@ -90,7 +90,6 @@ pub(super) struct Shard {
     work: FuturesUnordered<BoxFuture<'static, Done>>,
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a remainder of a small number")]
 fn slice_of(mailbox: MailboxId) -> usize {
     (mailbox.0 / super::SHARDS as i64).rem_euclid(SLICES as i64) as usize
 }

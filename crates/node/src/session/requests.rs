@@ -39,7 +39,7 @@ enum Done {
 
 /// What goes to this socket alone.
 pub(super) enum Reply {
-    Frame(ServerFrame),
+    Frame(Box<ServerFrame>),
     Text(ByteString),
 }
 
@@ -155,7 +155,7 @@ impl<'a> Requests<'a> {
             Ok(Done::Counted(head)) => {
                 let frame =
                     ServerFrame::UnreadCount { unread_count: head.unread, request_id: origin.request_id };
-                return Some(Reply::Frame(frame));
+                return Some(Reply::Frame(Box::new(frame)));
             }
             Ok(Done::Wrote(Outcome::Repeated(entry))) => match repeat(&entry, origin.request_id.clone()) {
                 Ok(text) => return Some(Reply::Text(text)),
@@ -167,7 +167,7 @@ impl<'a> Requests<'a> {
                 "the store did not answer: the outcome is unknown until the request is repeated",
             ),
         };
-        Some(Reply::Frame(ServerFrame::Error(refusal(origin, code, sentence))))
+        Some(Reply::Frame(Box::new(ServerFrame::Error(refusal(origin, code, sentence)))))
     }
 }
 

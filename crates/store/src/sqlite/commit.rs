@@ -32,6 +32,9 @@ struct Batch<'a> {
     rows: Vec<AnswerRow>,
 }
 
+/// Mailbox, position, conversation, sender and when it was read, of a received message.
+type Received = (i64, i64, i64, Option<i64>, Option<i64>);
+
 /// What the entries of a command have in common.
 struct Change {
     conversation: i64,
@@ -87,7 +90,7 @@ impl Batch<'_> {
             .filter(entries::message_id.eq(message.0))
             .filter(entries::mailbox_id.eq_any(mailbox))
             .filter(entries::kind.eq(kind::RECEIVED));
-        let found: Option<(i64, i64, i64, Option<i64>, Option<i64>)> = received
+        let found: Option<Received> = received
             .select((
                 entries::mailbox_id,
                 entries::seq,

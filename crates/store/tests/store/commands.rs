@@ -75,23 +75,31 @@ async fn unread(store: &Store, user: i64) -> anyhow::Result<i64> {
 async fn a_message_makes_two_entries(store: Store) -> anyhow::Result<()> {
     let outcomes = commit(&store, vec![send(1, 2, "a", "hällo 🙂")]).await?;
     let entries = committed(&outcomes[0]);
-    assert_eq!(entries.iter().map(|entry| (entry.seq, entry.unread)).collect::<Vec<_>>(), [(Seq(1), 0), (Seq(1), 1)]);
+    assert_eq!(
+        entries.iter().map(|entry| (entry.seq, entry.unread)).collect::<Vec<_>>(),
+        [(Seq(1), 0), (Seq(1), 1)]
+    );
     // What is read back is what was handed out.
     assert_eq!(page(&store, 1).await?, [entries[0].clone()]);
     assert_eq!(page(&store, 2).await?, [entries[1].clone()]);
     let Event::Received(message) = &entries[1].event else { panic!("{entries:?}") };
-    assert_eq!((message.sender_name.as_str(), message.recipient, message.is_read), ("user1", UserId(2), false));
+    assert_eq!(
+        (message.sender_name.as_str(), message.recipient, message.is_read),
+        ("user1", UserId(2), false)
+    );
     Ok(())
 }
 
 async fn a_repeat_answers_with_the_first(store: Store) -> anyhow::Result<()> {
     let first = commit(&store, vec![send(1, 2, "a", "x"), send(1, 2, "b", "y")]).await?;
     // In a batch of its own, twice in one batch, and beside something new.
-    let again = commit(&store, vec![send(1, 2, "b", "y"), send(1, 2, "c", "z"), send(1, 2, "c", "z")]).await?;
+    let again =
+        commit(&store, vec![send(1, 2, "b", "y"), send(1, 2, "c", "z"), send(1, 2, "c", "z")]).await?;
     assert_eq!(again[0], Outcome::Repeated(committed(&first[1])[0].clone()));
     assert_eq!(again[2], Outcome::Repeated(committed(&again[1])[0].clone()));
     // Another sender may use the same id, the same sender not for something else.
-    let other = commit(&store, vec![send(3, 2, "a", "x"), send(1, 2, "a", "other"), send(1, 3, "a", "x")]).await?;
+    let other =
+        commit(&store, vec![send(3, 2, "a", "x"), send(1, 2, "a", "other"), send(1, 3, "a", "x")]).await?;
     assert_eq!(committed(&other[0]).len(), 2);
     assert_eq!(other[1], Outcome::Refused(Refusal::ClientMessageIdReused));
     assert_eq!(other[2], Outcome::Refused(Refusal::ClientMessageIdReused));
@@ -111,7 +119,9 @@ async fn a_batch_keeps_its_order(store: Store) -> anyhow::Result<()> {
         let entries = page(&store, user).await?;
         assert!(entries.iter().map(|entry| entry.seq.0).eq(1..=entries.len() as i64));
         let numbers = entries.iter().map(|entry| match &entry.event {
-            Event::Sent(message) | Event::Received(message) => message.content.parse::<i64>().expect("a number"),
+            Event::Sent(message) | Event::Received(message) => {
+                message.content.parse::<i64>().expect("a number")
+            }
             other => panic!("{other:?}"),
         });
         assert!(numbers.is_sorted(), "order in the mailbox of user {user}");
@@ -120,7 +130,8 @@ async fn a_batch_keeps_its_order(store: Store) -> anyhow::Result<()> {
 }
 
 async fn what_is_refused_changes_nothing(store: Store) -> anyhow::Result<()> {
-    let outcomes = commit(&store, vec![send(1, 99, "a", "x"), send(1, 2, "b", "y"), read(3, MessageId(12))]).await?;
+    let outcomes =
+        commit(&store, vec![send(1, 99, "a", "x"), send(1, 2, "b", "y"), read(3, MessageId(12))]).await?;
     assert_eq!(outcomes[0], Outcome::Refused(Refusal::UnknownRecipient));
     assert_eq!(outcomes[2], Outcome::Refused(Refusal::NotFound));
     let message = message_id(&outcomes[1]);
@@ -129,7 +140,8 @@ async fn what_is_refused_changes_nothing(store: Store) -> anyhow::Result<()> {
     assert_eq!(outcomes, [Outcome::Refused(Refusal::NotFound), Outcome::Refused(Refusal::NotFound)]);
     assert_eq!((unread(&store, 2).await?, page(&store, 1).await?.len()), (1, 1));
     // A command that the store itself refuses takes none with it.
-    let outcomes = commit(&store, vec![send(1, 2, "c", "x"), send(1, 2, "d\0", "nul"), send(1, 2, "e", "z")]).await?;
+    let outcomes =
+        commit(&store, vec![send(1, 2, "c", "x"), send(1, 2, "d\0", "nul"), send(1, 2, "e", "z")]).await?;
     assert!(matches!(outcomes[0], Outcome::Committed(_)) && matches!(outcomes[2], Outcome::Committed(_)));
     Ok(())
 }
@@ -137,7 +149,9 @@ async fn what_is_refused_changes_nothing(store: Store) -> anyhow::Result<()> {
 async fn a_message_to_oneself_is_read(store: Store) -> anyhow::Result<()> {
     let outcomes = commit(&store, vec![send(1, 1, "a", "note")]).await?;
     let entries = committed(&outcomes[0]);
-    assert!(matches!((&entries[0].event, &entries[1].event), (Event::Sent(_), Event::Received(message)) if message.is_read));
+    assert!(
+        matches!((&entries[0].event, &entries[1].event), (Event::Sent(_), Event::Received(message)) if message.is_read)
+    );
     assert_eq!((entries[0].seq, entries[1].seq, unread(&store, 1).await?), (Seq(1), Seq(2), 0));
     assert_eq!(page(&store, 1).await?, entries);
     let again = commit(&store, vec![read(1, message_id(&outcomes[0]))]).await?;
@@ -148,11 +162,16 @@ async fn a_message_to_oneself_is_read(store: Store) -> anyhow::Result<()> {
 async fn reading_is_counted_once(store: Store) -> anyhow::Result<()> {
     let sent = commit(&store, vec![send(1, 2, "a", "x"), send(3, 2, "b", "y")]).await?;
     let first = message_id(&sent[0]);
-    let outcomes = commit(&store, vec![read(2, first), read(2, message_id(&sent[1])), read(2, first)]).await?;
+    let outcomes =
+        commit(&store, vec![read(2, first), read(2, message_id(&sent[1])), read(2, first)]).await?;
     let entries = committed(&outcomes[0]);
     assert_eq!((entries[0].unread, entries[1].unread), (1, 0), "of the reader, of the sender");
-    assert!(matches!(entries[1].event, Event::Receipt { message, reader: UserId(2), .. } if message == first));
-    assert!(matches!(&outcomes[2], Outcome::Repeated(entry) if entry.seq == entries[0].seq && entry.unread == 0));
+    assert!(
+        matches!(entries[1].event, Event::Receipt { message, reader: UserId(2), .. } if message == first)
+    );
+    assert!(
+        matches!(&outcomes[2], Outcome::Repeated(entry) if entry.seq == entries[0].seq && entry.unread == 0)
+    );
     assert_eq!(unread(&store, 2).await?, 0);
     let received = page(&store, 2).await?;
     assert!(matches!(&received[0].event, Event::Received(message) if message.is_read));
@@ -191,7 +210,8 @@ async fn two_committers_race(store: Store) -> anyhow::Result<()> {
 }
 
 async fn history_is_for_members(store: Store) -> anyhow::Result<()> {
-    let sent = commit(&store, (0..5).map(|n| send(1 + n % 2, 2 - n % 2, &format!("{n}"), "x")).collect()).await?;
+    let sent =
+        commit(&store, (0..5).map(|n| send(1 + n % 2, 2 - n % 2, &format!("{n}"), "x")).collect()).await?;
     let ids: Vec<_> = sent.iter().map(message_id).collect();
     let Event::Sent(message) = &committed(&sent[0])[0].event else { panic!() };
     let page = |reader, before| store.history(UserId(reader), message.conversation, before, 3);

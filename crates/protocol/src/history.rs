@@ -1,0 +1,24 @@
+//! The query and the body of `GET /api/v1/conversations/{id}/messages`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{MessageData, MessageId};
+
+/// Which page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryQuery {
+    /// Only messages before this one; without it, the newest.
+    pub before: Option<MessageId>,
+    /// How many, from 1 to 200; without it, 50.
+    pub limit: Option<i64>,
+}
+
+/// A page of a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryPage {
+    /// Newest first.
+    pub messages: Vec<MessageData>,
+    /// For the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<MessageId>,
+}

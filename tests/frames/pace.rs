@@ -1,0 +1,117 @@
+//! Many frames at once: what is too fast is told when to come back, and order is kept.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use futures_util::SinkExt;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{ask, check_sent, finish_with, open};
+use crate::harness::http::{bearer, get};
+use crate::harness::socket::Socket;
+use crate::harness::{Cluster, DEADLINE};
+
+pub(super) const SLOW: &[(&str, &str)] =
+    &[("SWITCHBOARD_LIMITS__MESSAGES_PER_SECOND", "5"), ("SWITCHBOARD_LIMITS__MESSAGES_BURST", "5")];
+
+/// Writes all frames before the first answer is read.
+async fn pipeline(socket: &mut Socket, frames: impl IntoIterator<Item = Value>) -> anyhow::Result<()> {
+    let writing = async {
+        for frame in frames {
+            socket.0.feed(Message::text(frame.to_string())).await?;
+        }
+        socket.0.flush().await
+    };
+    Ok(timeout(DEADLINE, writing).await??)
+}
+
+fn message(n: usize) -> Value {
+    json!({"type": "send_message", "recipient_id": 2, "content": n.to_string(), "request_id": n,
+           "client_message_id": format!("c{n}")})
+}
+
+pub(super) async fn a_burst_is_slowed_and_nothing_is_lost(cluster: Cluster) -> anyhow::Result<()> {
+    let mut ann = open(&cluster, 1).await?;
+    pipeline(&mut ann, (0..12).map(message)).await?;
+    let (mut sent, mut refused) = (BTreeSet::new(), Vec::new());
+    for _ in 0..12 {
+        let answer = ann.next().await?;
+        let id = answer["client_message_id"].as_str().context("whose answer?")?.to_owned();
+        if answer["type"] == "message_sent" {
+            sent.insert(id);
+            continue;
+        }
+        ensure!(answer["code"] == "rate_limited", "{answer}");
+        let n = answer["request_id"].as_u64().context("no request_id")?;
+        ensure!(id == format!("c{n}") && wait_of(&answer)? <= Duration::from_secs(1), "{answer}");
+        refused.push(usize::try_from(n)?);
+    }
+    ensure!(sent.len() >= 5 && !refused.is_empty(), "{} were sent", sent.len());
+    // Others have a bucket of their own.
+    let hello = json!({"type": "send_message", "recipient_id": 2, "content": "hello"});
+    check_sent(&mut open(&cluster, 3).await?, &hello).await?;
+    for n in refused {
+        let mut answer = ask(&mut ann, message(n).to_string()).await?;
+        if answer["code"] == "rate_limited" {
+            // The time that it is told is what is tested; no event marks it.
+            sleep(wait_of(&answer)?).await;
+            answer = ask(&mut ann, message(n).to_string()).await?;
+        }
+        ensure!(answer["type"] == "message_sent" && answer["repeat"].is_null(), "{n}: {answer}");
+    }
+    let events = get(cluster.address(1), "/api/v1/events?cursor=0", &[bearer(2)]).await?.json()?;
+    let received = events["events"].as_array().context("a list")?;
+    let contents: BTreeSet<_> =
+        received.iter().filter_map(|event| event["data"]["content"].as_str()).collect();
+    ensure!(received.len() == 13 && contents.len() == 13, "each once: {contents:?}");
+    finish_with(cluster, 13).await
+}
+
+fn wait_of(refusal: &Value) -> anyhow::Result<Duration> {
+    let ms = refusal["retry_after_ms"].as_u64().filter(|ms| *ms > 0);
+    Ok(Duration::from_millis(ms.with_context(|| format!("no time to wait: {refusal}"))?))
+}
+
+pub(super) async fn order_on_a_socket_is_order_in_the_store(cluster: Cluster) -> anyhow::Result<()> {
+    const MESSAGES: usize = 20;
+    let mut bob = open(&cluster, 2).await?;
+    // More than a session has under way at once.
+    let notes =
+        (0..200).map(|n| json!({"type": "send_message", "recipient_id": 2, "content": n.to_string()}));
+    pipeline(&mut bob, notes).await?;
+    for n in 0..200 {
+        for kind in ["message_sent", "new_message"] {
+            let entry = bob.next().await?;
+            ensure!(entry["type"] == kind && entry["data"]["content"] == n.to_string(), "{n}: {entry}");
+        }
+    }
+    let mut ann = open(&cluster, 1).await?;
+    pipeline(&mut ann, (0..MESSAGES).map(message)).await?;
+    let mut reads = Vec::new();
+    for n in 0..MESSAGES {
+        ensure!(ann.next().await?["client_message_id"] == format!("c{n}"));
+        let message_id = bob.next().await?["data"]["message_id"].clone();
+        reads.push(json!({"type": "mark_as_read", "message_id": message_id}));
+    }
+    let count = |id: &str| json!({"type": "get_unread_count", "request_id": id});
+    // Half of them, a count, the other half, a count: each sees what stands before it and nothing behind.
+    let rest = reads.split_off(MESSAGES / 2);
+    let frames = reads.into_iter().chain([count("half")]).chain(rest).chain([count("all")]);
+    pipeline(&mut bob, frames).await?;
+    let mut counts = Vec::new();
+    let mut n_read = 0;
+    while n_read < MESSAGES || counts.len() < 2 {
+        let frame = bob.next().await?;
+        match frame["type"].as_str() {
+            Some("message_read") => n_read += 1,
+            Some("unread_count") => counts.push((frame["request_id"].clone(), frame["unread_count"].clone())),
+            _ => anyhow::bail!("{frame}"),
+        }
+    }
+    let expect = [(json!("half"), json!(MESSAGES / 2)), (json!("all"), json!(0))];
+    ensure!(counts == expect, "{counts:?}");
+    finish_with(cluster, 200 + MESSAGES as i64).await
+}
