@@ -19,7 +19,10 @@ use handshake::{
     credentials_that_do_not_count, failures_of_an_address_are_counted,
 };
 use operator::{a_request_that_is_no_handshake, paths_and_methods, what_happened_is_counted};
-use pace::{a_burst_is_slowed_and_nothing_is_lost, order_on_a_socket_is_order_in_the_store};
+use pace::{
+    a_burst_is_slowed_and_nothing_is_lost, a_count_sees_what_stands_before_it,
+    order_on_a_socket_is_order_in_the_store,
+};
 use refusals::{
     a_client_id_names_one_message, bad_frames_are_refused_by_code, content_up_to_its_limit,
     foreign_and_missing_are_alike, ids_are_numbers_or_digits, requests_are_answered_by_their_id,
@@ -42,10 +45,11 @@ pub(crate) const TESTS: &[Test] = &[
     test!(credentials_that_do_not_count, BOTH, handshake::MANY_FAILURES),
     test!(connections_of_a_user_are_counted, BOTH),
     test!(failures_of_an_address_are_counted, BOTH, handshake::FEW_FAILURES),
-    test!(a_session_ends_with_its_token, BOTH),
-    test!(a_stream_ends_with_its_token, BOTH),
+    test!(a_session_ends_with_its_token, BOTH, handshake::NO_LEEWAY),
+    test!(a_stream_ends_with_its_token, BOTH, handshake::NO_LEEWAY),
     test!(a_burst_is_slowed_and_nothing_is_lost, BOTH, pace::SLOW),
     test!(order_on_a_socket_is_order_in_the_store, BOTH),
+    test!(a_count_sees_what_stands_before_it, BOTH),
     test!(paths_and_methods, BOTH),
     test!(a_request_that_is_no_handshake, BOTH),
     test!(what_happened_is_counted, BOTH),

@@ -158,6 +158,9 @@ pub(super) async fn failures_of_an_address_are_counted(cluster: Cluster) -> anyh
     finish_with(cluster, 0).await
 }
 
+/// A token ends when it says.
+pub(super) const NO_LEEWAY: &[(&str, &str)] = &[("SWITCHBOARD_AUTH__TOKEN_LEEWAY_SECONDS", "0")];
+
 /// Of a token for two seconds, tripled.
 const EXPIRES_WITHIN: Duration = Duration::from_secs(3 * 2);
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -75,43 +75,66 @@ fn wait_of(refusal: &Value) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(ms.with_context(|| format!("no time to wait: {refusal}"))?))
 }
 
-pub(super) async fn order_on_a_socket_is_order_in_the_store(cluster: Cluster) -> anyhow::Result<()> {
-    const MESSAGES: usize = 20;
-    let mut bob = open(&cluster, 2).await?;
-    // More than a session has under way at once.
-    let notes =
-        (0..200).map(|n| json!({"type": "send_message", "recipient_id": 2, "content": n.to_string()}));
-    pipeline(&mut bob, notes).await?;
-    for n in 0..200 {
-        for kind in ["message_sent", "new_message"] {
-            let entry = bob.next().await?;
-            ensure!(entry["type"] == kind && entry["data"]["content"] == n.to_string(), "{n}: {entry}");
-        }
-    }
-    let mut ann = open(&cluster, 1).await?;
+/// Messages that Bob is sent, and that he then reads.
+const MESSAGES: usize = 20;
+
+/// Sends Bob his messages, and gives the frames that mark them as read.
+async fn send_and_collect_reads(cluster: &Cluster, bob: &mut Socket) -> anyhow::Result<Vec<Value>> {
+    let mut ann = open(cluster, 1).await?;
     pipeline(&mut ann, (0..MESSAGES).map(message)).await?;
     let mut reads = Vec::new();
     for n in 0..MESSAGES {
-        ensure!(ann.next().await?["client_message_id"] == format!("c{n}"));
-        let message_id = bob.next().await?["data"]["message_id"].clone();
-        reads.push(json!({"type": "mark_as_read", "message_id": message_id}));
+        ensure!(ann.next().await?["client_message_id"] == *format!("c{n}"));
+        let received = bob.next().await?;
+        ensure!(received["data"]["content"] == *format!("{n}"), "{received}");
+        reads.push(json!({"type": "mark_as_read", "message_id": received["data"]["message_id"]}));
     }
-    let count = |id: &str| json!({"type": "get_unread_count", "request_id": id});
-    // Half of them, a count, the other half, a count: each sees what stands before it and nothing behind.
-    let rest = reads.split_off(MESSAGES / 2);
-    let frames = reads.into_iter().chain([count("half")]).chain(rest).chain([count("all")]);
-    pipeline(&mut bob, frames).await?;
-    let mut counts = Vec::new();
-    let mut n_read = 0;
-    while n_read < MESSAGES || counts.len() < 2 {
+    Ok(reads)
+}
+
+/// The counts that were asked for, in the order in which they come, once all messages are read.
+async fn counts(bob: &mut Socket, n_counts: usize) -> anyhow::Result<Vec<(Value, Value)>> {
+    let (mut counts, mut n_read) = (Vec::new(), 0);
+    while n_read < MESSAGES || counts.len() < n_counts {
         let frame = bob.next().await?;
         match frame["type"].as_str() {
             Some("message_read") => n_read += 1,
             Some("unread_count") => counts.push((frame["request_id"].clone(), frame["unread_count"].clone())),
-            _ => anyhow::bail!("{frame}"),
+            _ => bail!("{frame}"),
         }
     }
-    let expect = [(json!("half"), json!(MESSAGES / 2)), (json!("all"), json!(0))];
-    ensure!(counts == expect, "{counts:?}");
-    finish_with(cluster, 200 + MESSAGES as i64).await
+    Ok(counts)
+}
+
+pub(super) async fn order_on_a_socket_is_order_in_the_store(cluster: Cluster) -> anyhow::Result<()> {
+    /// More than a session has under way at once.
+    const NOTES: usize = 200;
+    let mut bob = open(&cluster, 2).await?;
+    let notes =
+        (0..NOTES).map(|n| json!({"type": "send_message", "recipient_id": 2, "content": n.to_string()}));
+    pipeline(&mut bob, notes).await?;
+    for n in 0..NOTES {
+        for kind in ["message_sent", "new_message"] {
+            let entry = bob.next().await?;
+            ensure!(entry["type"] == kind && entry["data"]["content"] == *format!("{n}"), "{n}: {entry}");
+        }
+    }
+    let reads = send_and_collect_reads(&cluster, &mut bob).await?;
+    let count = json!({"type": "get_unread_count", "request_id": "all"});
+    pipeline(&mut bob, reads.into_iter().chain([count])).await?;
+    let counts = counts(&mut bob, 1).await?;
+    ensure!(counts == [(json!("all"), json!(0))], "{counts:?}");
+    finish_with(cluster, (NOTES + MESSAGES) as i64).await
+}
+
+pub(super) async fn a_count_sees_what_stands_before_it(cluster: Cluster) -> anyhow::Result<()> {
+    let mut bob = open(&cluster, 2).await?;
+    let reads = send_and_collect_reads(&cluster, &mut bob).await?;
+    let count = |n: usize| json!({"type": "get_unread_count", "request_id": n});
+    let frames = reads.into_iter().enumerate().flat_map(|(n, read)| [read, count(MESSAGES - n - 1)]);
+    pipeline(&mut bob, frames).await?;
+    let counts = counts(&mut bob, MESSAGES).await?;
+    let expect: Vec<_> = (0..MESSAGES).rev().map(|n| (json!(n), json!(n))).collect();
+    ensure!(counts == expect, "neither less nor more: {counts:?}");
+    finish_with(cluster, MESSAGES as i64).await
 }

@@ -123,7 +123,7 @@ pub(super) async fn ids_are_numbers_or_digits(cluster: Cluster) -> anyhow::Resul
         )
         .await?;
         let received = bob.next().await?;
-        ensure!(received["data"]["content"] == n.to_string(), "{id}: {received}");
+        ensure!(received["data"]["content"] == *format!("{n}"), "{id}: {received}");
         let read = json!({"type": "mark_as_read", "message_id": sent["message_id"].to_string()});
         let read = ask(&mut bob, read.to_string()).await?;
         ensure!(read["type"] == "message_read" && read["message_id"] == sent["message_id"], "{id}: {read}");

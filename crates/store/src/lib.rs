@@ -4,7 +4,7 @@
 //! - [`Committer`] writes: it takes a batch of [`Command`]s and commits them as one transaction, which makes the
 //!   mailboxes' entries. One task a node holds it.
 //! - `postgres` and `sqlite` hold what differs: connections, and the hot statement.
-//! - [`audit`] counts what must never be found.
+//! - [`audit`] counts what must never be found; [`explain`] tells what reading costs.
 //!
 //! The rest of the system sees the types of [`model`]; rows and diesel stay in here.
 //!
@@ -15,6 +15,7 @@ mod answer;
 pub mod audit;
 mod committer;
 mod error;
+pub mod explain;
 pub mod model;
 mod postgres;
 mod queries;

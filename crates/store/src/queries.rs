@@ -91,9 +91,23 @@ pub(crate) fn display_name(username: String, full_name: String) -> String {
     if full_name.is_empty() { username } else { full_name }
 }
 
+diesel::alias!(messages as page_messages: PageMessages);
+
 /// Messages of a conversation that a user is a member of, newest first, before a message.
+///
+/// Which messages is decided by one walk along the index, before anything is joined: no statistics, or old
+/// ones, make it more.
 #[dsl::auto_type(no_type_alias)]
 pub(crate) fn history(reader: i64, conversation: i64, before: i64, limit: i64) -> _ {
+    let in_page = page_messages
+        .filter(page_messages.field(messages::conversation_id).eq(conversation))
+        .filter(page_messages.field(messages::id).lt(before))
+        .order((
+            page_messages.field(messages::conversation_id).desc(),
+            page_messages.field(messages::id).desc(),
+        ))
+        .limit(limit)
+        .select(page_messages.field(messages::id));
     let member = members::table
         .on(members::conversation_id.eq(messages::conversation_id).and(members::user_id.eq(reader)));
     let sender = users::table.on(users::id.eq(messages::sender_id));
@@ -107,10 +121,8 @@ pub(crate) fn history(reader: i64, conversation: i64, before: i64, limit: i64) -
         .inner_join(sender)
         .inner_join(pair)
         .inner_join(received)
-        .filter(messages::conversation_id.eq(conversation))
-        .filter(messages::id.lt(before))
+        .filter(messages::id.eq_any(in_page))
         .order(messages::id.desc())
-        .limit(limit)
         .select((
             (messages::id, messages::conversation_id, messages::sender_id),
             (messages::subject, messages::content, messages::client_message_id, messages::created_at),

@@ -15,6 +15,9 @@ const DESCRIPTORS: u64 = 8_192;
 /// Redis cuts a subscriber that lags by this much; below it, a burst is enough.
 const OUTPUT_BUFFER: u64 = 64 * 1024 * 1024;
 
+/// With fewer messages, reading a whole table may be the quickest way.
+const LARGE: i64 = 100_000;
+
 /// What was found, line by line.
 #[derive(Default)]
 struct Report {
@@ -85,7 +88,16 @@ async fn examine_store(store: &Store, report: &mut Report, options: &DoctorOptio
                 n => report.bad(format_args!("{}: not so {n} times", finding.rule))?,
             }
         }
-        report.good(format_args!("{} messages", store.count_messages().await?))?;
+        let messages = store.count_messages().await?;
+        report.good(format_args!("{messages} messages"))?;
+        for plan in store.explain().await? {
+            if plan.scans && messages > LARGE {
+                report.bad(format_args!(
+                    "{} reads a whole table: an index is missing, or run ANALYZE",
+                    plan.reading
+                ))?;
+            }
+        }
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ fn main() {
     let mut trials = Vec::new();
     let without_postgres = servers::missing().contains(&"postgres") && !servers::required();
     let postgres = Arc::new(std::sync::OnceLock::new());
-    for (name, test) in commands::TESTS.iter().chain(plans::TESTS) {
+    for (name, test) in commands::TESTS {
         let on_sqlite = Arc::clone(&runtime);
         let test = *test;
         trials.push(Trial::test(format!("sqlite::{name}"), move || {
@@ -41,16 +41,41 @@ fn main() {
         });
         trials.push(trial.with_ignored_flag(without_postgres));
     }
+    let (on_sqlite, on_postgres, server) = (Arc::clone(&runtime), runtime, Arc::clone(&postgres));
+    let pages = "a_page_costs_the_same_at_a_million";
+    trials.push(Trial::test(format!("sqlite::{pages}"), move || {
+        on_sqlite.block_on(async {
+            let folder = tempfile::tempdir()?;
+            let path = folder.path().join("test.db").display().to_string();
+            let store = prepared(Store::open(&format!("sqlite://{path}"), 4).await?).await?;
+            Ok(plans::on_sqlite(store, &path).await?)
+        })
+    }));
+    let trial = Trial::test(format!("postgres::{pages}"), move || {
+        let server = server.get_or_init(|| servers::Postgres::start().expect("Postgres starts"));
+        let url = server.create_database("pages")?;
+        on_postgres.block_on(async {
+            let store = prepared(Store::open(&url, 4).await?).await?;
+            Ok(plans::on_postgres(store, &url).await?)
+        })
+    });
+    trials.push(trial.with_ignored_flag(without_postgres));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // `exit` runs no destructors, and the server must not outlive the tests.
     drop(Arc::into_inner(postgres));
     conclusion.exit();
 }
 
-async fn run(store: Store, test: Test) -> Result<(), Failed> {
+/// With the schema and users 1 to 5.
+async fn prepared(store: Store) -> anyhow::Result<Store> {
     store.migrate().await?;
     let users = (1..=5).map(|n| Import { username: format!("user{n}"), full_name: String::new() }).collect();
     assert_eq!(store.import_users(users).await?, (1..=5).map(UserId).collect::<Vec<_>>());
+    Ok(store)
+}
+
+async fn run(store: Store, test: Test) -> Result<(), Failed> {
+    let store = prepared(store).await?;
     test(store.clone()).await?;
     for finding in store.audit().await? {
         assert_eq!(finding.violations, 0, "{}", finding.rule);

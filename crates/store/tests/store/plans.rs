@@ -1,3 +1,76 @@
-//! To come.
-use crate::Test;
-pub(crate) const TESTS: &[(&str, Test)] = &[];
+//! What a page costs: the same at a hundred rows and at a million, by its plan and by the clock.
+
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
+use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, UserId};
+use switchboard_store::Store;
+
+/// No page takes nearly as long; a reading of a million rows takes longer.
+const PAGE_TIME: Duration = Duration::from_millis(150);
+
+/// Fills the mailbox of user 1, and the conversation with user 2, up to `rows`.
+fn fill(from: i64, rows: i64) -> String {
+    format!(
+        "INSERT INTO conversations (id, kind, user_low, user_high, created_at)
+             VALUES (1, 1, 1, 2, 0) ON CONFLICT DO NOTHING;
+         INSERT INTO members (conversation_id, user_id) VALUES (1, 1), (1, 2) ON CONFLICT DO NOTHING;
+         WITH RECURSIVE n (i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO messages (id, conversation_id, sender_id, subject, content, client_message_id, request_hash, created_at)
+             SELECT i, 1, 2, '', 'x', 'm' || i, 0, 0 FROM n;
+         WITH RECURSIVE n (i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO mailbox_entries (mailbox_id, seq, kind, conversation_id, message_id, actor_id, created_at)
+             SELECT 1, i, 1, 1, i, 2, 0 FROM n;
+         UPDATE mailboxes SET last_seq = {rows}, unread = {rows} WHERE id = 1;
+         ANALYZE;"
+    )
+}
+
+pub(crate) async fn on_sqlite(store: Store, path: &str) -> anyhow::Result<()> {
+    let mut connection = SqliteConnection::establish(path)?;
+    connection.batch_execute(&format!("BEGIN; {} COMMIT;", fill(1, 100)))?;
+    check_pages(&store, 100).await?;
+    connection.batch_execute(&format!("BEGIN; {} COMMIT;", fill(101, 1_000_000)))?;
+    check_pages(&store, 1_000_000).await?;
+    check_plans(&store).await
+}
+
+pub(crate) async fn on_postgres(store: Store, url: &str) -> anyhow::Result<()> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    client.batch_execute(&fill(1, 100)).await?;
+    check_pages(&store, 100).await?;
+    client.batch_execute(&fill(101, 1_000_000)).await?;
+    check_pages(&store, 1_000_000).await?;
+    check_plans(&store).await
+}
+
+async fn check_pages(store: &Store, rows: i64) -> anyhow::Result<()> {
+    // The first reading connects.
+    store.ping().await?;
+    let begun = Instant::now();
+    let middle = rows / 2;
+    let page = store.page(MailboxId(1), Seq(middle), 50).await?;
+    assert_eq!((page.len(), page[0].seq), (50, Seq(middle + 1)));
+    let before = Some(MessageId(middle));
+    let history = store.history(UserId(1), ConversationId(1), before, 40).await?.unwrap_or_default();
+    assert_eq!((history.len(), history[0].id), (40, MessageId(middle - 1)));
+    assert_eq!(store.heads(&[MailboxId(1), MailboxId(2)]).await?.len(), 2);
+    assert!(begun.elapsed() < PAGE_TIME, "at {rows} rows it took {:?}", begun.elapsed());
+    Ok(())
+}
+
+/// At this size no reading goes through the tables that grow with the messages, and a page of a mailbox sorts
+/// nothing: the index has the order, and the limit ends the walk.
+async fn check_plans(store: &Store) -> anyhow::Result<()> {
+    for plan in store.explain().await? {
+        let grows = |line: &str| line.contains("messages") || line.contains("mailbox_entries");
+        let scans = |line: &str| line.contains("Seq Scan") || line.starts_with("SCAN ");
+        let scan = plan.text.lines().find(|line| scans(line) && grows(line));
+        assert_eq!(scan, None, "{}:\n{}", plan.reading, plan.text);
+        let sorts = plan.text.contains("Sort") || plan.text.contains("TEMP B-TREE");
+        assert!(!sorts || plan.reading != "a page of a mailbox", "{}", plan.text);
+    }
+    Ok(())
+}

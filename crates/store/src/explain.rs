@@ -1,0 +1,98 @@
+//! How the back end would answer the readings that every client causes: for `doctor`, and for the test that they
+//! cost the same at any size.
+
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Integer, Text};
+use diesel_async::RunQueryDsl;
+
+use crate::error::StoreError;
+use crate::queries;
+use crate::store::{Backend, Store};
+
+/// How a reading is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Which reading.
+    pub reading: &'static str,
+    /// The plan, as the back end words it.
+    pub text: String,
+    /// Whether it goes through a whole table. Right for a small one.
+    pub scans: bool,
+}
+
+/// A query behind `EXPLAIN`; `P` is that word, in the dialect of the back end.
+struct Explain<Q, P>(Q, P);
+
+#[derive(Clone, Copy)]
+struct OfPostgres;
+
+#[derive(Clone, Copy)]
+struct OfSqlite;
+
+impl<Q, P> QueryId for Explain<Q, P> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q> Query for Explain<Q, OfPostgres> {
+    type SqlType = Text;
+}
+
+impl<Q> Query for Explain<Q, OfSqlite> {
+    type SqlType = (Integer, Integer, Integer, Text);
+}
+
+impl<Q: QueryFragment<diesel::pg::Pg>> QueryFragment<diesel::pg::Pg> for Explain<Q, OfPostgres> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, diesel::pg::Pg>) -> QueryResult<()> {
+        out.push_sql("EXPLAIN (COSTS OFF) ");
+        self.0.walk_ast(out)
+    }
+}
+
+impl<Q: QueryFragment<diesel::sqlite::Sqlite>> QueryFragment<diesel::sqlite::Sqlite>
+    for Explain<Q, OfSqlite>
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, diesel::sqlite::Sqlite>) -> QueryResult<()> {
+        out.push_sql("EXPLAIN QUERY PLAN ");
+        self.0.walk_ast(out)
+    }
+}
+
+/// Asks whichever back end there is how it would run a query.
+macro_rules! explain {
+    ($store:expr, $reading:literal, $query:expr) => {{
+        let text = match &*$store.backend {
+            Backend::Postgres(postgres) => {
+                let mut reader = postgres.reader().await?;
+                let lines = Explain($query, OfPostgres).load::<String>(&mut *reader.connection).await?;
+                reader.finished = true;
+                lines.join("\n")
+            }
+            Backend::Sqlite(sqlite) => {
+                let mut reader = sqlite.reader().await?;
+                let query = Explain($query, OfSqlite);
+                let lines: Vec<(i32, i32, i32, String)> = query.load(&mut reader.connection).await?;
+                reader.finished = true;
+                lines.into_iter().map(|(.., line)| line).collect::<Vec<_>>().join("\n")
+            }
+        };
+        let scans = text.lines().any(|line| line.contains("Seq Scan") || line.trim().starts_with("SCAN "));
+        Plan { reading: $reading, text, scans }
+    }};
+}
+
+impl Store {
+    /// How the readings that every client causes would be answered now.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn explain(&self) -> Result<Vec<Plan>, StoreError> {
+        Ok(vec![
+            explain!(self, "a page of a mailbox", queries::page(1, 0, 100)),
+            explain!(self, "a page of a conversation", queries::history(1, 1, i64::MAX, 100)),
+            explain!(self, "where mailboxes stand", queries::heads(vec![1, 2, 3])),
+            explain!(self, "who asks", queries::account(1)),
+        ])
+    }
+}
