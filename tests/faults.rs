@@ -8,7 +8,7 @@ use serde_json::json;
 use switchboard_protocol::UserId;
 use tokio::time::Instant;
 
-use crate::harness::http::get;
+use crate::harness::http::{bearer, get};
 use crate::harness::socket::Socket;
 use crate::harness::{Cluster, DEADLINE, connected, eventually, next_entry_within, next_message};
 use crate::{BOTH, PROCESSES, Test, test};
@@ -16,6 +16,8 @@ use crate::{BOTH, PROCESSES, Test, test};
 pub(crate) const TESTS: &[Test] = &[
     test!(redis_goes_and_comes_back, PROCESSES),
     test!(redis_freezes, PROCESSES),
+    test!(redis_cuts_its_subscribers, PROCESSES),
+    test!(postgres_freezes, PROCESSES),
     test!(postgres_goes_and_comes_back, PROCESSES),
     test!(a_node_is_killed, PROCESSES),
     test!(a_node_stops, BOTH),
@@ -77,6 +79,48 @@ async fn redis_freezes(cluster: Cluster) -> anyhow::Result<()> {
     redis.thaw()?;
     ann.send(UserId(3), "", "x", None).await?;
     next_entry_within(&mut carols, SWEEP).await?;
+    cluster.finish().await
+}
+
+async fn redis_cuts_its_subscribers(cluster: Cluster) -> anyhow::Result<()> {
+    let (ann, mut anns) = cluster.client(1, &[0], None);
+    let (bob, mut bobs) = cluster.client(2, &[1], None);
+    connected(&mut anns).await?;
+    connected(&mut bobs).await?;
+    for n in 0..10 {
+        cluster.redis.as_ref().context("there is one")?.command(&["CLIENT", "KILL", "TYPE", "pubsub"])?;
+        ann.send(UserId(2), "", &n.to_string(), None).await?;
+        next_entry_within(&mut bobs, SWEEP).await?;
+    }
+    ensure!(bob.gaps() == 0 && bob.duplicates() == 0);
+    cluster.finish().await
+}
+
+/// Every request is answered while Postgres says nothing, and what was answered holds afterwards.
+async fn postgres_freezes(cluster: Cluster) -> anyhow::Result<()> {
+    let mut bob = Socket::open(&cluster, 1, 2, "").await?;
+    bob.next().await?;
+    let postgres = cluster.postgres.as_ref().context("there is one")?;
+    postgres.freeze()?;
+    let message =
+        json!({"type": "send_message", "recipient_id": 1, "content": "x", "client_message_id": "c1"});
+    bob.send(message.to_string()).await?;
+    let error = bob.next().await?;
+    ensure!(error["code"] == "store_unavailable", "{error}");
+    bob.send(r#"{"type":"get_unread_count","request_id":1}"#).await?;
+    ensure!(bob.next().await?["code"] == "store_unavailable");
+    bob.send(r#"{"type":"ping"}"#).await?;
+    ensure!(bob.next().await?["type"] == "pong", "the session stays");
+    let answer = get(cluster.address(0), "/api/v1/events?cursor=0", &[bearer(1)]).await?;
+    ensure!(answer.status == 503, "{}", answer.body);
+    postgres.thaw()?;
+    let up = async || Ok((readiness(&cluster, 1).await?.1 == "ready").then_some(()));
+    eventually("the node is ready", DEADLINE, up).await?;
+    // Whether the first one was stored is unknown until now, and then it is one message.
+    bob.send(message.to_string()).await?;
+    let sent = bob.next().await?;
+    ensure!(sent["status"] == "success", "{sent}");
+    ensure!(cluster.store.count_messages().await? == 1);
     cluster.finish().await
 }
 

@@ -6,6 +6,7 @@ mod history;
 mod socket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use switchboard_protocol::{ErrorCode, Seq, Timestamp, events::EventsQuery, ids::MAX_ID};
@@ -39,6 +40,18 @@ pub(crate) struct Caller {
     pub(crate) account: Account,
     /// When their credentials end.
     pub(crate) expires_at: Timestamp,
+}
+
+impl Caller {
+    /// How long their credentials still count.
+    pub(crate) fn time_left(&self) -> Duration {
+        time_until(self.expires_at)
+    }
+}
+
+/// From now; nothing if it has passed.
+pub(crate) fn time_until(time: Timestamp) -> Duration {
+    Duration::from_micros(u64::try_from(time.0 - Timestamp::now().0).unwrap_or(0))
 }
 
 /// Authenticates a request by its head alone. What fails is counted against the address that it came from; an

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use secrecy::ExposeSecret;
 use switchboard_channel_layer::{Channel, MemoryBus, RedisConfig, connect_redis};
 use switchboard_store::Store;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -86,12 +86,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("`server.listen` is `{address}`, which cannot be listened on"))?;
     let parts = prepare(&config, &tracker, &stop).await?;
     let node = RunningNode::start(&config, listener, parts, tracker, stop).await?;
+    // Whoever reads the line may want it to stop at once.
+    let mut signals = StopSignals::listen()?;
     print(format_args!("Switchboard is at http://{}", node.address()))?;
-    stop_signal().await?;
+    signals.next().await;
     tracing::info!("stopping");
     tokio::select! {
         () = node.stop() => {}
-        _again = stop_signal() => tracing::warn!("stopped at once"),
+        () = signals.next() => tracing::warn!("stopped at once"),
     }
     Ok(())
 }
@@ -112,12 +114,22 @@ async fn prepare(config: &Config, tracker: &TaskTracker, stop: &CancellationToke
     Ok(Parts { store, layer, events, deployment })
 }
 
-async fn stop_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be heard")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be heard")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, heard from the moment this is made.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("signals cannot be heard");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

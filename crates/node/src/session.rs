@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use self::requests::Requests;
 use self::unread::UnreadNotices;
 use crate::feed::{Feed, Step};
+use crate::http::time_until;
 use crate::metrics::Kind;
 use crate::packet::text;
 use crate::state::Node;
@@ -135,9 +136,8 @@ fn error_frame(code: ErrorCode, sentence: &str) -> ErrorFrame {
 impl<T: Transport> Session<'_, T> {
     /// Ends with the reason why.
     async fn serve(&mut self, expires_at: Timestamp) -> CloseCode {
-        let left = u64::try_from(expires_at.0 - Timestamp::now().0).unwrap_or(0);
         // Tokio's clock ends somewhere beyond thirty years.
-        let expiry = Instant::now() + Duration::from_micros(left).min(Duration::from_secs(86_400 * 365 * 30));
+        let expiry = Instant::now() + time_until(expires_at).min(Duration::from_secs(86_400 * 365 * 30));
         loop {
             let due = self.heartbeat.due.min(expiry).min(self.notices.due().unwrap_or(expiry));
             let result = tokio::select! {
@@ -201,7 +201,7 @@ impl<T: Transport> Session<'_, T> {
         let answer = match inbound {
             Inbound::Text(text) => self.requests.take(&text).await,
             Inbound::Binary => {
-                self.requests.count("invalid");
+                self.requests.tally("invalid");
                 let sentence = "only text frames carry anything here";
                 Some(ServerFrame::Error(error_frame(ErrorCode::UnsupportedData, sentence)))
             }

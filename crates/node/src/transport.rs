@@ -130,8 +130,14 @@ impl Transport for ActixWebSocket {
 fn close_code(error: &ProtocolError) -> CloseCode {
     match error {
         ProtocolError::Overflow => CloseCode::FrameTooLarge,
-        // The codec tells a text that is not UTF-8 by the kind of this error alone.
-        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => CloseCode::InvalidUtf8,
+        // The codec reports both of these as invalid data, and tells them apart by the text alone.
+        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            if error.to_string().contains("reserved bits") {
+                CloseCode::ProtocolError
+            } else {
+                CloseCode::InvalidUtf8
+            }
+        }
         ProtocolError::Io(_) => CloseCode::Normal,
         _ => CloseCode::ProtocolError,
     }

@@ -246,7 +246,8 @@ fn text_of(field: &str, value: &RawValue) -> Result<String, Refusal> {
 fn required(field: &str, value: Option<&RawValue>) -> Result<i64, Refusal> {
     let value = value.ok_or_else(|| Refusal(ErrorCode::MissingField, format!("`{field}` is missing")))?;
     let json = value.get();
-    let digits = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(json);
+    let text: Option<String> = serde_json::from_str(json).ok();
+    let digits = text.as_deref().unwrap_or(json);
     let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
     number
         .filter(|id| *id <= MAX_ID)
@@ -290,7 +291,7 @@ mod tests {
 
     #[test]
     fn ids_are_numbers_or_digits() {
-        for id in ["2", "\"2\"", "\"02\""] {
+        for id in ["2", "\"2\"", "\"02\"", r#""\u0032""#] {
             check(
                 &format!(r#"{{"type":"send_message","recipient_id":{id},"content":"x"}}"#),
                 Ok(message(2, "x")),

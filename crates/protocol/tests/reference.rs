@@ -11,7 +11,7 @@ use switchboard_protocol::events::Events;
 use switchboard_protocol::history::HistoryPage;
 use switchboard_protocol::limits;
 use switchboard_protocol::problem::Problem;
-use switchboard_protocol::{CloseCode, Envelope, ErrorCode, Incoming, MessageData, Reaction};
+use switchboard_protocol::{CloseCode, Envelope, ErrorCode, Incoming, Reaction};
 
 const README: &str = include_str!("../README.md");
 

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::socket::Open;
-use super::{NodeData, admit, authenticate, cursor, store_unavailable};
+use super::{NodeData, admit, authenticate, cursor, store_unavailable, time_until};
 use crate::feed::{Feed, Step};
 use crate::hub::Item;
 use crate::limits::ConnectionPermit;
@@ -46,7 +46,7 @@ pub(super) async fn poll(
         let items = node.source.page(mailbox, cursor).await.map_err(|error| store_unavailable(&error))?;
         return answer(&items, cursor, epoch);
     }
-    let wait = Duration::from_secs(query.wait.unwrap_or(0)).min(MAX_WAIT);
+    let wait = Duration::from_secs(query.wait.unwrap_or(0)).min(MAX_WAIT).min(caller.time_left());
     if wait.is_zero() {
         return answer(&VecDeque::new(), cursor, epoch);
     }
@@ -139,10 +139,11 @@ impl EventStream {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
-        if self.ended || Timestamp::now() >= self.expires_at {
+        let left = time_until(self.expires_at);
+        if self.ended || left.is_zero() {
             return None;
         }
-        match self.node.stop.run_until_cancelled(timeout(HEARTBEAT, self.feed.next())).await {
+        match self.node.stop.run_until_cancelled(timeout(HEARTBEAT.min(left), self.feed.next())).await {
             Some(Ok(Step::Items(items))) => {
                 let mut chunk = String::new();
                 for item in items {

@@ -1,7 +1,5 @@
 //! What a session asks for, on its way to the writer and back.
 
-use std::collections::VecDeque;
-
 use bytestring::ByteString;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -50,21 +48,29 @@ pub(super) struct Requests<'a> {
     mailbox: MailboxId,
     /// What comes of those under way.
     pub(super) answers: FuturesUnordered<BoxFuture<'static, Answer>>,
-    /// Counts that were asked for, and wait for the writes before them.
-    counts: VecDeque<Origin>,
+    /// The count that was asked for, from then until it is answered.
+    count: Option<Count>,
+}
+
+/// A count on its way. It sees what stands before it, and nothing that stands behind it.
+enum Count {
+    /// The writes before it have no outcome yet.
+    Waits(Origin),
+    /// It is being read.
+    Reads,
 }
 
 impl<'a> Requests<'a> {
     pub(super) fn new(node: &'a Node, user: UserId, mailbox: MailboxId) -> Self {
-        Self { node, user, mailbox, answers: FuturesUnordered::new(), counts: VecDeque::new() }
+        Self { node, user, mailbox, answers: FuturesUnordered::new(), count: None }
     }
 
-    /// Whether there is room for another. Nothing is read while a count waits for the writes before it.
+    /// Whether there is room for another. Nothing is taken behind a count until it is answered.
     pub(super) fn take_more(&self) -> bool {
-        self.counts.is_empty() && self.answers.len() < UNDER_WAY
+        self.count.is_none() && self.answers.len() < UNDER_WAY
     }
 
-    pub(super) fn count(&self, kind: &'static str) {
+    pub(super) fn tally(&self, kind: &'static str) {
         self.node.metrics.frames_received.get_or_create(&Kind { kind }).inc();
     }
 
@@ -73,28 +79,28 @@ impl<'a> Requests<'a> {
         let Envelope { request_id, frame } = match Envelope::parse(text) {
             Ok(envelope) => envelope,
             Err(error) => {
-                self.count("invalid");
+                self.tally("invalid");
                 return Some(ServerFrame::Error(error.into()));
             }
         };
         match frame {
             ClientFrame::SendMessage(message) => {
-                self.count("send_message");
+                self.tally("send_message");
                 self.send(message, request_id).await
             }
             ClientFrame::MarkAsRead { message_id } => {
-                self.count("mark_as_read");
+                self.tally("mark_as_read");
                 let command = Command::MarkRead { reader: self.user, message: message_id };
                 self.submit(command, Origin { request_id, client_message_id: None }).await
             }
             ClientFrame::GetUnreadCount => {
-                self.count("get_unread_count");
-                self.counts.push_back(Origin { request_id, client_message_id: None });
+                self.tally("get_unread_count");
+                self.count = Some(Count::Waits(Origin { request_id, client_message_id: None }));
                 self.count_if_settled();
                 None
             }
             ClientFrame::Ping => {
-                self.count("ping");
+                self.tally("ping");
                 Some(ServerFrame::Pong { request_id })
             }
         }
@@ -136,10 +142,10 @@ impl<'a> Requests<'a> {
 
     /// Reads the count when all earlier writes of the session have their outcome.
     fn count_if_settled(&mut self) {
-        if !self.answers.is_empty() {
-            return;
-        }
-        if let Some(origin) = self.counts.pop_front() {
+        if self.answers.is_empty()
+            && let Some(Count::Waits(origin)) = self.count.take_if(|count| matches!(count, Count::Waits(_)))
+        {
+            self.count = Some(Count::Reads);
             let (hub, mailbox) = (self.node.source.hub.clone(), self.mailbox);
             self.answers.push(Box::pin(async move {
                 Answer { origin, result: hub.head(mailbox).await.map(Done::Counted) }
@@ -149,6 +155,9 @@ impl<'a> Requests<'a> {
 
     /// What the session says of an answer. Nothing for a new entry: that comes through the mailbox.
     pub(super) fn settle(&mut self, Answer { origin, result }: Answer) -> Option<Reply> {
+        if matches!(self.count, Some(Count::Reads)) {
+            self.count = None;
+        }
         self.count_if_settled();
         let (code, sentence) = match result {
             Ok(Done::Wrote(Outcome::Committed(_))) => return None,
