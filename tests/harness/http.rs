@@ -68,7 +68,8 @@ impl EventStream {
         loop {
             let mut line = String::new();
             let n = timeout(DEADLINE, self.0.read_line(&mut line)).await.context("no event")??;
-            anyhow::ensure!(n > 0, "the stream ended");
+            // The last chunk has no bytes; the connection may stay for another request.
+            anyhow::ensure!(n > 0 && line != "0\r\n", "the stream ended");
             if let Some(text) = line.strip_prefix("id: ") {
                 let (seq, _epoch) =
                     text.trim().split_once('-').context("an id is a position and an epoch")?;
