@@ -31,8 +31,6 @@ use crate::metrics::Metrics;
 use crate::state::Node;
 use crate::writer::WriterHandle;
 
-/// Connections that wait to be accepted: a burst of reconnecting clients.
-const BACKLOG: u32 = 4_096;
 /// How often the store is asked whether it is there, for `/ready`.
 const STORE_CHECK: Duration = Duration::from_secs(1);
 /// How often the limits forget users and addresses that have been quiet.
@@ -182,7 +180,6 @@ async fn serve(
             let node = web::Data::new(node);
             let server = HttpServer::new(move || App::new().app_data(node.clone()).configure(http::routes))
                 .workers(n_workers)
-                .backlog(BACKLOG)
                 .max_connections(usize::MAX)
                 .tcp_nodelay(true)
                 .shutdown_timeout(SERVER_STOP.as_secs())

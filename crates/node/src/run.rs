@@ -4,13 +4,14 @@ mod doctor;
 mod healthcheck;
 mod users;
 
-use std::io::Write;
-use std::net::TcpListener;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
 
 use anyhow::{Context, bail};
 use secrecy::ExposeSecret;
 use switchboard_channel_layer::{Channel, MemoryBus, RedisConfig, connect_redis};
 use switchboard_store::Store;
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +19,9 @@ use tokio_util::task::TaskTracker;
 use crate::cli::{Task, UserCommand};
 use crate::config::Config;
 use crate::node::{Parts, RunningNode};
+
+/// Connections that may wait to be accepted: a burst of clients that come back.
+const BACKLOG: u32 = 4_096;
 
 /// Does what the command line asks for.
 ///
@@ -82,7 +86,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let address = config.server.listen;
-    let listener = TcpListener::bind(address)
+    let listener = listen(address)
         .with_context(|| format!("`server.listen` is `{address}`, which cannot be listened on"))?;
     let parts = prepare(&config, &tracker, &stop).await?;
     let node = RunningNode::start(&config, listener, parts, tracker, stop).await?;
@@ -96,6 +100,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         () = signals.next() => tracing::warn!("stopped at once"),
     }
     Ok(())
+}
+
+/// The standard library's listener would let 128 connections wait; a fleet that lost a node sends more at once.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// Opens what a node stands on.
