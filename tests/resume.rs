@@ -1,5 +1,7 @@
 //! A cursor finds everything after it, on any node; one that is of no use is reset.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use serde_json::json;
 use switchboard_client::Event;
@@ -7,12 +9,13 @@ use switchboard_protocol::UserId;
 
 use crate::harness::http::metric;
 use crate::harness::socket::Socket;
-use crate::harness::{Cluster, DEADLINE, connected, next_message};
-use crate::{BOTH, Test, test};
+use crate::harness::{Cluster, DEADLINE, connected, eventually, next_message};
+use crate::{BOTH, PROCESSES, Test, test};
 
 pub(crate) const TESTS: &[Test] = &[
     test!(five_hundred_missed_while_more_come, BOTH),
     test!(a_useless_cursor_is_reset, BOTH),
+    test!(a_peer_that_takes_nothing_is_let_go, PROCESSES),
     test!(a_session_that_does_not_read, BOTH, &[("SWITCHBOARD_LIMITS__OUTBOUND_QUEUE_BYTES", "262144")]),
 ];
 
@@ -75,6 +78,31 @@ async fn a_useless_cursor_is_reset(cluster: Cluster) -> anyhow::Result<()> {
     ensure!(tokio::time::timeout(DEADLINE, reset).await?.0 == 3);
     ann.send(UserId(2), "", "after", None).await?;
     ensure!(next_message(&mut bobs).await?.content == "after");
+    cluster.finish().await
+}
+
+/// By the session after 30 s, and then by the kernel: neither the session nor its socket stays.
+async fn a_peer_that_takes_nothing_is_let_go(cluster: Cluster) -> anyhow::Result<()> {
+    let descriptors = || anyhow::Ok(std::fs::read_dir(format!("/proc/{}/fd", cluster.pid(1)))?.count());
+    let before = descriptors()?;
+    let mut stalled = Socket::open(&cluster, 1, 2, "").await?;
+    stalled.next().await?;
+    let (ann, mut anns) = cluster.client(1, &[0], None);
+    connected(&mut anns).await?;
+    tokio::spawn(async move { while anns.recv().await.is_some() {} });
+    let text = "x".repeat(30_000);
+    for _ in 0..600 {
+        drop(ann.post(UserId(2), "", &text, None).await?);
+    }
+    let gone = async || Ok((descriptors()? <= before).then_some(()));
+    eventually("the socket is closed", Duration::from_secs(3 * 30), gone).await?;
+    let closed = crate::harness::http::get(cluster.address(1), "/metrics", &[]).await?;
+    ensure!(
+        closed.body.contains("switchboard_sessions_closed_total{kind=\"too_slow\"} 1"),
+        "{}",
+        closed.body
+    );
+    drop(stalled);
     cluster.finish().await
 }
 

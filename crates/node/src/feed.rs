@@ -16,8 +16,10 @@ use crate::hub::{Attachment, HubHandle, Item};
 use crate::metrics::Metrics;
 use crate::packet::Packet;
 
-/// Entries in a page. With the limit on content it bounds what a page holds.
+/// Entries in a page.
 pub const PAGE: i64 = 100;
+/// Bytes of frames in a page, unless a single one is larger: what was read beyond is left for the next.
+const PAGE_BYTES: usize = 1024 * 1024;
 /// How soon the store is asked again when it did not answer.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 
@@ -97,6 +99,12 @@ impl Source {
 }
 
 impl Feed {
+    /// The position before the first entry that will be given out; once it is open, for a client to adopt.
+    #[must_use]
+    pub fn begin(&self) -> Seq {
+        self.cursor.min(self.attachment.head.last_seq)
+    }
+
     /// The last position that was given out.
     #[must_use]
     pub fn cursor(&self) -> Seq {
@@ -216,9 +224,15 @@ impl Feed {
 }
 
 fn items(entries: Vec<Entry>) -> Result<VecDeque<Item>, StoreError> {
-    let item = |entry: &Entry| {
-        let packet = Packet::of_entry(entry).map_err(|error| StoreError::Rejected(error.to_string()))?;
-        Ok(Item { seq: packet.seq, unread: packet.unread, frame: packet.frame })
-    };
-    entries.iter().map(item).collect()
+    let mut items = VecDeque::with_capacity(entries.len());
+    let mut bytes = 0;
+    for entry in entries {
+        let packet = Packet::of_entry(&entry).map_err(|error| StoreError::Rejected(error.to_string()))?;
+        bytes += packet.frame.len();
+        if bytes > PAGE_BYTES && !items.is_empty() {
+            break;
+        }
+        items.push_back(Item { seq: packet.seq, unread: packet.unread, frame: packet.frame });
+    }
+    Ok(items)
 }

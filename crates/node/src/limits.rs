@@ -38,9 +38,17 @@ impl From<Duration> for RetryAfter {
     }
 }
 
+/// A token bucket a user.
+type Buckets<C> = RateLimiter<UserId, DashMapStateStore<UserId>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+/// Read marks and counts that a user may ask for, to each message that they may send: a client that opens a
+/// conversation marks many at once.
+const REQUESTS_A_MESSAGE: u32 = 10;
+
 /// The limits of one node. `C` is the clock of the message rate: another one in tests.
 pub struct NodeLimits<C: Clock = DefaultClock> {
-    messages: RateLimiter<UserId, DashMapStateStore<UserId>, C, NoOpMiddleware<C::Instant>>,
+    messages: Buckets<C>,
+    requests: Buckets<C>,
     clock: C,
     failures: Mutex<Failures>,
     connections: Arc<Connections>,
@@ -56,10 +64,13 @@ impl NodeLimits {
 
 impl<C: Clock + Clone> NodeLimits<C> {
     fn with_clock(config: &LimitsConfig, clock: C) -> Self {
-        let quota = Quota::per_second(at_least_one(config.messages_per_second))
-            .allow_burst(at_least_one(config.messages_burst));
+        let quota = |times: u32| {
+            Quota::per_second(at_least_one(config.messages_per_second.saturating_mul(times)))
+                .allow_burst(at_least_one(config.messages_burst.saturating_mul(times)))
+        };
         Self {
-            messages: RateLimiter::dashmap_with_clock(quota, clock.clone()),
+            messages: RateLimiter::dashmap_with_clock(quota(1), clock.clone()),
+            requests: RateLimiter::dashmap_with_clock(quota(REQUESTS_A_MESSAGE), clock.clone()),
             clock,
             failures: Mutex::new(Failures::new(config.failed_handshakes_per_minute)),
             connections: Arc::new(Connections {
@@ -75,6 +86,14 @@ impl<C: Clock + Clone> NodeLimits<C> {
     /// If the bucket is empty: how long until there is one again. Asking too early costs nothing.
     pub fn check_message(&self, user: UserId) -> Result<(), RetryAfter> {
         self.messages.check_key(&user).map_err(|not_until| not_until.wait_time_from(self.clock.now()).into())
+    }
+
+    /// The same for what else costs the store something: ten times as many.
+    ///
+    /// # Errors
+    /// As [`NodeLimits::check_message`].
+    pub fn check_request(&self, user: UserId) -> Result<(), RetryAfter> {
+        self.requests.check_key(&user).map_err(|not_until| not_until.wait_time_from(self.clock.now()).into())
     }
 
     /// Whether this address has failed too often; if so, until when the next failure would be within the limit.
@@ -104,8 +123,10 @@ impl<C: Clock + Clone> NodeLimits<C> {
 
     /// Forgets every bucket that is full again, and gives memory back.
     pub fn prune(&self) {
-        self.messages.retain_recent();
-        self.messages.shrink_to_fit();
+        for buckets in [&self.messages, &self.requests] {
+            buckets.retain_recent();
+            buckets.shrink_to_fit();
+        }
         lock(&self.failures).prune(Instant::now());
         lock(&self.connections.open).shrink_to_fit();
     }

@@ -3,6 +3,7 @@
 //! The hub, the writer, the layer's tasks and the pools run on the runtime that calls [`RunningNode::start`];
 //! the sockets have workers of their own, in an actix system on a thread of its own.
 
+use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -13,8 +14,10 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, rt, web};
 use futures_util::FutureExt;
+use socket2::SockRef;
 use switchboard_channel_layer::{ChannelLayer, Event};
 use switchboard_store::{Store, StoreError};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -29,6 +32,7 @@ use crate::hub::{HubHandle, Surroundings};
 use crate::limits::NodeLimits;
 use crate::metrics::Metrics;
 use crate::state::Node;
+use crate::transport::STALL;
 use crate::writer::WriterHandle;
 
 /// How often the store is asked whether it is there, for `/ready`.
@@ -182,6 +186,7 @@ async fn serve(
                 .workers(n_workers)
                 .max_connections(usize::MAX)
                 .tcp_nodelay(true)
+                .on_connect(|connection, _data| let_go_when_stalled(connection))
                 .shutdown_timeout(SERVER_STOP.as_secs())
                 .disable_signals()
                 .listen(listener)?
@@ -196,6 +201,15 @@ async fn serve(
             Ok(Err(error)) => Err(error),
             _ => Err(io::Error::other("the thread of the sockets ended")),
         },
+    }
+}
+
+/// Has the kernel end a connection whose peer takes nothing, whatever was being sent to it: a session can stop
+/// waiting for such a peer, but only this gives its memory back.
+fn let_go_when_stalled(connection: &dyn Any) {
+    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
+        // Where it is not supported, the peer stays until it answers or resets.
+        let _unsupported = SockRef::from(stream).set_tcp_user_timeout(Some(STALL));
     }
 }
 

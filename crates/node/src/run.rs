@@ -113,6 +113,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Opens what a node stands on.
 async fn prepare(config: &Config, tracker: &TaskTracker, stop: &CancellationToken) -> anyhow::Result<Parts> {
     let store = held_store(config).await?;
+    for warning in store.health().await?.warnings {
+        tracing::warn!("{warning}");
+    }
     let deployment = store.deployment().await?;
     let (layer, events) = match config.redis_url() {
         Some(url) => {

@@ -49,6 +49,8 @@ struct Session<'a, T> {
     requests: Requests<'a>,
     notices: UnreadNotices,
     heartbeat: Heartbeat,
+    /// When the credentials end.
+    expiry: Instant,
 }
 
 /// The pings, and whether anything comes in answer.
@@ -61,28 +63,35 @@ struct Heartbeat {
 /// Serves a connection to its end, and says goodbye.
 pub async fn run<T: Transport>(node: &Node, mut transport: T, opening: Opening) {
     let Opening { account, expires_at, cursor } = opening;
-    let code = match node.source.open(account.mailbox, cursor).await {
-        Ok((feed, head)) => {
+    let opened = node.stop.run_until_cancelled(node.source.open(account.mailbox, cursor)).await;
+    let code = match opened {
+        Some(Ok((feed, head))) => {
             let user = account.id;
-            let welcome = welcome(node, &account, head.last_seq.min(feed.cursor()), head.unread);
+            let welcome = welcome(node, &account, feed.begin(), head.unread);
             let mut session = Session {
                 node,
                 transport,
                 epoch: account.epoch,
                 feed,
                 requests: Requests::new(node, user, account.mailbox),
-                notices: UnreadNotices::new(head.unread),
+                notices: UnreadNotices::new(&head),
                 heartbeat: Heartbeat { due: Instant::now() + HEARTBEAT, last: Instant::now(), unanswered: 0 },
+                // Tokio's clock ends somewhere beyond thirty years.
+                expiry: Instant::now() + time_until(expires_at).min(Duration::from_secs(86_400 * 365 * 30)),
             };
             let code = match session.send(&welcome).await {
-                Ok(()) => session.serve(expires_at).await,
+                Ok(()) => session.serve().await,
                 Err(code) => code,
             };
             session.finish(code).await
         }
-        Err(error) => {
+        None => {
+            transport.close(CloseCode::Restart).await;
+            CloseCode::Restart
+        }
+        Some(Err(error)) => {
             tracing::warn!("a session cannot begin: {error}");
-            let frame = error_frame(ErrorCode::StoreUnavailable, "the store is out of reach");
+            let frame = ErrorFrame::new(ErrorCode::StoreUnavailable, "the store is out of reach");
             if let Ok(frame) = text::<()>(&ServerFrame::Error(frame)) {
                 let _gone = transport.send(frame).await;
             }
@@ -122,24 +131,11 @@ pub(crate) fn reconnect_delay() -> u64 {
     rand::random_range(0..=spread)
 }
 
-/// An error without a request.
-fn error_frame(code: ErrorCode, sentence: &str) -> ErrorFrame {
-    ErrorFrame {
-        code,
-        error: sentence.to_owned(),
-        request_id: None,
-        client_message_id: None,
-        retry_after_ms: None,
-    }
-}
-
 impl<T: Transport> Session<'_, T> {
     /// Ends with the reason why.
-    async fn serve(&mut self, expires_at: Timestamp) -> CloseCode {
-        // Tokio's clock ends somewhere beyond thirty years.
-        let expiry = Instant::now() + time_until(expires_at).min(Duration::from_secs(86_400 * 365 * 30));
+    async fn serve(&mut self) -> CloseCode {
         loop {
-            let due = self.heartbeat.due.min(expiry).min(self.notices.due().unwrap_or(expiry));
+            let due = self.heartbeat.due.min(self.notices.due().unwrap_or(self.expiry)).min(self.expiry);
             let result = tokio::select! {
                 () = self.node.stop.cancelled() => Err(CloseCode::Restart),
                 step = self.feed.next() => self.forward(step).await,
@@ -147,7 +143,7 @@ impl<T: Transport> Session<'_, T> {
                     self.answer(answer).await
                 }
                 inbound = self.transport.receive(), if self.requests.take_more() => self.take(inbound).await,
-                () = sleep_until(due) => self.on_time(expiry).await,
+                () = sleep_until(due) => self.on_time().await,
             };
             if let Err(code) = result {
                 return code;
@@ -162,13 +158,14 @@ impl<T: Transport> Session<'_, T> {
         self.send_text(text(frame).map_err(|_not_json| CloseCode::Internal)?).await
     }
 
-    /// Writes, unless the node stops first: a slow client must not hold that up.
+    /// Writes, unless the node stops or the credentials end first: a slow client must not hold that up.
     async fn send_text(&mut self, frame: ByteString) -> Result<(), CloseCode> {
         self.node.metrics.frames_sent.inc();
         tokio::select! {
             biased;
             result = self.transport.send(frame) => result,
             () = self.node.stop.cancelled() => Err(CloseCode::Restart),
+            () = sleep_until(self.expiry) => Err(CloseCode::CredentialsExpired),
         }
     }
 
@@ -176,7 +173,7 @@ impl<T: Transport> Session<'_, T> {
         match step {
             Step::Items(items) => {
                 for item in items {
-                    self.notices.learn(item.unread);
+                    self.notices.learn(item.seq, item.unread);
                     self.send_text(item.frame).await?;
                 }
                 self.notify_unread().await
@@ -203,7 +200,7 @@ impl<T: Transport> Session<'_, T> {
             Inbound::Binary => {
                 self.requests.tally("invalid");
                 let sentence = "only text frames carry anything here";
-                Some(ServerFrame::Error(error_frame(ErrorCode::UnsupportedData, sentence)))
+                Some(ServerFrame::Error(ErrorFrame::new(ErrorCode::UnsupportedData, sentence)))
             }
             Inbound::Nothing => None,
             Inbound::End(code) => return Err(code),
@@ -216,20 +213,19 @@ impl<T: Transport> Session<'_, T> {
 
     async fn answer(&mut self, answer: requests::Answer) -> Result<(), CloseCode> {
         match self.requests.settle(answer) {
-            Some(requests::Reply::Frame(frame)) => {
-                if let ServerFrame::UnreadCount { unread_count, .. } = &*frame {
-                    self.notices.told(*unread_count);
-                }
-                self.send(&frame).await
+            Some(requests::Reply::Frame(frame)) => self.send(&frame).await,
+            Some(requests::Reply::Count(head, request_id)) => {
+                self.notices.told(&head);
+                self.send(&ServerFrame::UnreadCount { unread_count: head.unread, request_id }).await
             }
             Some(requests::Reply::Text(text)) => self.send_text(text).await,
             None => Ok(()),
         }
     }
 
-    async fn on_time(&mut self, expiry: Instant) -> Result<(), CloseCode> {
+    async fn on_time(&mut self) -> Result<(), CloseCode> {
         let now = Instant::now();
-        if now >= expiry {
+        if now >= self.expiry {
             return Err(CloseCode::CredentialsExpired);
         }
         if now >= self.heartbeat.due {
@@ -237,10 +233,13 @@ impl<T: Transport> Session<'_, T> {
             self.heartbeat.unanswered = if answered { 0 } else { self.heartbeat.unanswered + 1 };
             if self.heartbeat.unanswered >= 2 {
                 // While this session was busy writing, the answer may have come and not been looked at.
-                return match self.transport.receive().now_or_never() {
-                    Some(inbound) => self.take(inbound).await,
-                    None => Err(CloseCode::Silent),
-                };
+                if let Some(inbound) = self.transport.receive().now_or_never() {
+                    self.take(inbound).await?;
+                }
+                if self.transport.last_heard() <= self.heartbeat.last {
+                    return Err(CloseCode::Silent);
+                }
+                self.heartbeat.unanswered = 0;
             }
             (self.heartbeat.last, self.heartbeat.due) = (now, now + HEARTBEAT);
             self.transport.ping().await?;
@@ -254,7 +253,7 @@ impl<T: Transport> Session<'_, T> {
             CloseCode::Restart => Some(ServerFrame::Reconnect { after_ms: reconnect_delay() }),
             CloseCode::FrameTooLarge => {
                 let sentence = format!("a frame may have {} bytes", limits::FRAME_BYTES);
-                Some(ServerFrame::Error(error_frame(ErrorCode::FrameTooLarge, &sentence)))
+                Some(ServerFrame::Error(ErrorFrame::new(ErrorCode::FrameTooLarge, sentence)))
             }
             _ => None,
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseReason, ProtocolError, Session};
+use bytes::Bytes;
 use bytestring::ByteString;
 use switchboard_protocol::CloseCode;
 use switchboard_protocol::limits::FRAME_BYTES;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use crate::guard::{GuardState, guarded};
 
 /// A peer that takes no byte for this long, while there is something for it, is let go.
-const STALL: Duration = Duration::from_secs(30);
+pub const STALL: Duration = Duration::from_secs(30);
 
 /// What came in.
 #[derive(Debug)]
@@ -60,6 +61,8 @@ pub struct ActixWebSocket {
     session: Session,
     frames: AggregatedMessageStream,
     guard: Rc<GuardState>,
+    /// The payload of a ping that is to be answered.
+    owed: Option<Bytes>,
 }
 
 impl ActixWebSocket {
@@ -75,7 +78,7 @@ impl ActixWebSocket {
         let (response, session, frames) = actix_ws::handle(request, body)?;
         let frames =
             frames.max_frame_size(FRAME_BYTES).aggregate_continuations().max_continuation_size(FRAME_BYTES);
-        Ok((response, Self { session, frames, guard }))
+        Ok((response, Self { session, frames, guard, owed: None }))
     }
 
     async fn within_stall<T>(
@@ -91,14 +94,20 @@ impl ActixWebSocket {
 
 impl Transport for ActixWebSocket {
     async fn receive(&mut self) -> Inbound {
+        if let Some(payload) = &self.owed {
+            let sent = Self::within_stall(self.session.pong(payload)).await;
+            self.owed = None;
+            if let Err(code) = sent {
+                return Inbound::End(code);
+            }
+        }
         match self.frames.recv().await {
             Some(Ok(AggregatedMessage::Text(text))) => Inbound::Text(text),
             Some(Ok(AggregatedMessage::Binary(_))) => Inbound::Binary,
+            // Answered at the next call, so that this one can be given up at any time.
             Some(Ok(AggregatedMessage::Ping(payload))) => {
-                match Self::within_stall(self.session.pong(&payload)).await {
-                    Ok(()) => Inbound::Nothing,
-                    Err(code) => Inbound::End(code),
-                }
+                self.owed = Some(payload);
+                Inbound::Nothing
             }
             Some(Ok(AggregatedMessage::Pong(_))) => Inbound::Nothing,
             Some(Err(_)) | None if self.guard.has_overflowed() => Inbound::End(CloseCode::FrameTooLarge),

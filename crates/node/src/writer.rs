@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_channel_layer::{ChannelLayer, Publication};
+use switchboard_channel_layer::Publication;
 use switchboard_store::{Command, Committer, Outcome, SendCommand, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
@@ -22,9 +22,10 @@ const QUEUE: usize = 4_096;
 const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 /// Commands in a batch. More gains little and keeps the first waiting.
 const BATCH: usize = 256;
-/// How long after it was taken a command may still be tried. Then its outcome is unknown, and the client is
-/// told so.
+/// How long after it was accepted a command has its outcome, or the client is told that it is unknown.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// What a batch gets at least, however long it has waited.
+const LEAST: Duration = Duration::from_secs(1);
 /// Between two tries of a batch.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
 
@@ -41,6 +42,11 @@ pub type Answer = oneshot::Receiver<Result<Outcome, StoreError>>;
 
 struct Job {
     command: Command,
+    waiting: Waiting,
+}
+
+/// Who waits for an outcome.
+struct Waiting {
     accepted: Instant,
     reply: oneshot::Sender<Result<Outcome, StoreError>>,
     /// Its share of the bytes, given back with it.
@@ -53,8 +59,7 @@ impl WriterHandle {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let metrics = Arc::clone(&surroundings.metrics);
         let committer = surroundings.store.committer();
-        let layer = surroundings.layer.clone();
-        let writer = Writer { surroundings, layer, hub, committer, failing: false };
+        let writer = Writer { surroundings, hub, committer, failing: false };
         tracker.spawn(writer.run(jobs));
         Self { queue, bytes: Arc::new(Semaphore::new(QUEUE_BYTES)), metrics }
     }
@@ -73,9 +78,9 @@ impl WriterHandle {
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(size).await.map_err(|_closed| ended())?;
         let (reply, answer) = oneshot::channel();
-        let job = Job { command, accepted: Instant::now(), reply, _bytes: bytes };
+        let waiting = Waiting { accepted: Instant::now(), reply, _bytes: bytes };
+        self.queue.send(Job { command, waiting }).await.map_err(|_closed| ended())?;
         self.metrics.writer_queue.inc();
-        self.queue.send(job).await.map_err(|_closed| ended())?;
         Ok(answer)
     }
 
@@ -88,7 +93,6 @@ impl WriterHandle {
 
 struct Writer {
     surroundings: Surroundings,
-    layer: ChannelLayer,
     hub: HubHandle,
     committer: Committer,
     /// Whether the last batch got no answer.
@@ -103,48 +107,28 @@ impl Writer {
             metrics.writer_queue.dec_by(i64::try_from(jobs.len()).unwrap_or(i64::MAX));
             if self.failing {
                 // What has waited past its deadline behind others that failed is not made to wait for one more try.
-                for job in jobs.extract_if(.., |job| job.accepted.elapsed() > DEADLINE) {
-                    let _gone = job.reply.send(Err(unanswered("it waited too long for the store")));
+                for job in jobs.extract_if(.., |job| job.waiting.accepted.elapsed() > DEADLINE) {
+                    let _gone = job.waiting.reply.send(Err(unanswered("it waited too long for the store")));
                 }
             }
             if !jobs.is_empty() {
-                self.commit(&mut jobs).await;
+                let (batch, waiting) = jobs.drain(..).map(|job| (job.command, job.waiting)).unzip();
+                self.commit(batch, waiting).await;
             }
         }
     }
 
-    async fn commit(&mut self, jobs: &mut Vec<Job>) {
-        let batch: Arc<[Command]> = jobs.iter().map(|job| job.command.clone()).collect();
-        let deadline = Instant::now() + DEADLINE;
-        let mut tries = 0;
-        let result = loop {
-            tries += 1;
-            let begun = Instant::now();
-            let result = self.committer.commit(Arc::clone(&batch)).await;
-            let metrics = &self.surroundings.metrics;
-            match result {
-                Ok(outcomes) => {
-                    #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
-                    metrics.batch_size.observe(batch.len() as f64);
-                    metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
-                    break Ok(outcomes);
-                }
-                Err(error) if Instant::now() + RETRY_WAIT > deadline => break Err(error),
-                Err(_) => {
-                    metrics.commit_retries.inc();
-                    sleep(RETRY_WAIT).await;
-                }
-            }
-        };
-        match result {
+    async fn commit(&mut self, batch: Vec<Command>, waiting: Vec<Waiting>) {
+        let oldest = waiting.iter().map(|waiting| waiting.accepted).min().unwrap_or_else(Instant::now);
+        let deadline = (oldest + DEADLINE).max(Instant::now() + LEAST);
+        match self.try_until(deadline, &Arc::from(batch)).await {
             Ok(outcomes) => {
                 if self.failing {
                     tracing::info!("the store takes messages again");
                 }
                 self.failing = false;
-                self.announce(&outcomes, tries > 1).await;
-                for (job, outcome) in jobs.drain(..).zip(outcomes) {
-                    let _gone = job.reply.send(Ok(outcome));
+                for (waiting, outcome) in waiting.into_iter().zip(outcomes) {
+                    let _gone = waiting.reply.send(Ok(outcome));
                 }
             }
             Err(error) => {
@@ -152,9 +136,38 @@ impl Writer {
                     tracing::error!("the store takes no messages: {error}");
                 }
                 self.failing = true;
-                self.count("unanswered", jobs.len());
-                for job in jobs.drain(..) {
-                    let _gone = job.reply.send(Err(unanswered(&error.to_string())));
+                self.count("unanswered", waiting.len());
+                for waiting in waiting {
+                    let _gone = waiting.reply.send(Err(unanswered(&error.to_string())));
+                }
+            }
+        }
+    }
+
+    /// Commits and announces, again and again until the store answers or the deadline is near.
+    async fn try_until(
+        &mut self,
+        deadline: Instant,
+        batch: &Arc<[Command]>,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let begun = Instant::now();
+            let result = self.committer.commit(Arc::clone(batch), deadline).await;
+            let metrics = &self.surroundings.metrics;
+            match result {
+                Ok(outcomes) => {
+                    #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
+                    metrics.batch_size.observe(batch.len() as f64);
+                    metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+                    self.announce(&outcomes, tries > 1).await;
+                    return Ok(outcomes);
+                }
+                Err(error) if Instant::now() + RETRY_WAIT > deadline => return Err(error),
+                Err(_) => {
+                    metrics.commit_retries.inc();
+                    sleep(RETRY_WAIT).await;
                 }
             }
         }
@@ -188,7 +201,7 @@ impl Writer {
             channel: self.surroundings.channel(packet.mailbox),
             payload: packet.payload.clone(),
         });
-        self.layer.publish(publications.collect());
+        self.surroundings.layer.publish(publications.collect());
         self.hub.deliver(packets).await;
     }
 

@@ -188,6 +188,14 @@ pub struct ErrorFrame {
     pub retry_after_ms: Option<u64>,
 }
 
+impl ErrorFrame {
+    /// A refusal of nobody's request in particular.
+    #[must_use]
+    pub fn new(code: ErrorCode, error: impl Into<String>) -> Self {
+        Self { code, error: error.into(), request_id: None, client_message_id: None, retry_after_ms: None }
+    }
+}
+
 /// A frame as a client reads it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Incoming {

@@ -50,7 +50,7 @@ pub(crate) const DONE_BEFORE: i16 = 1;
 pub(crate) const DONE_DIFFERENTLY: i16 = 2;
 
 /// The outcome of each command. One without a row was refused: its other party is not there.
-pub(crate) fn outcomes(commands: &[Command], rows: Vec<AnswerRow>) -> Vec<Outcome> {
+pub(crate) fn outcomes(commands: &[&Command], rows: Vec<AnswerRow>) -> Vec<Outcome> {
     let mut rows = rows.into_iter().peekable();
     (0..)
         .zip(commands)

@@ -1,10 +1,12 @@
 //! The way to write: a batch of commands becomes one transaction.
 //!
-//! What is here holds for both back ends: a batch has no command twice, and one bad command spoils no other.
+//! What is here holds for both back ends: no transaction has a command twice, one bad command spoils no other,
+//! and a batch has its outcome by its deadline.
 
 use std::collections::HashSet;
-use std::ops::Range;
 use std::sync::Arc;
+
+use tokio::time::Instant;
 
 use crate::error::StoreError;
 use crate::model::{Command, Outcome, Refusal};
@@ -24,19 +26,31 @@ impl Committer {
 
     /// Commits the commands in their order and gives an outcome for each, in the same order.
     ///
-    /// A batch that the store refuses is tried again one by one, so that a bad command is refused alone.
+    /// A batch that the store refuses or interrupts is tried again one by one, so that a bad command is refused
+    /// alone; what has not had its turn by the deadline is [`Refusal::Busy`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: what became of the batch is unknown. Committing the same batch again is safe;
     /// what was done already is then [`Outcome::Repeated`].
-    pub async fn commit(&mut self, batch: Arc<[Command]>) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes = Vec::with_capacity(batch.len());
-        for run in runs_without_repeats(&batch) {
-            match self.attempt(&batch, run.clone()).await {
-                Ok(committed) => outcomes.extend(committed),
+    pub async fn commit(
+        &mut self,
+        batch: Arc<[Command]>,
+        deadline: Instant,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes = vec![Outcome::Refused(Refusal::Busy); batch.len()];
+        let (first_times, repeats) = part(&batch);
+        for turn in [first_times, repeats] {
+            match self.attempt(&batch, &turn, deadline).await {
+                Ok(committed) => {
+                    for (index, outcome) in turn.into_iter().zip(committed) {
+                        outcomes[index] = outcome;
+                    }
+                }
                 Err(StoreError::Rejected(_) | StoreError::Interrupted(_)) => {
-                    for index in run {
-                        outcomes.push(self.commit_one(&batch, index).await?);
+                    for index in turn {
+                        if Instant::now() < deadline {
+                            outcomes[index] = self.commit_one(&batch, index, deadline).await?;
+                        }
                     }
                 }
                 Err(error) => return Err(error),
@@ -45,8 +59,13 @@ impl Committer {
         Ok(outcomes)
     }
 
-    async fn commit_one(&mut self, batch: &Arc<[Command]>, index: usize) -> Result<Outcome, StoreError> {
-        let refusal = match self.attempt(batch, index..index + 1).await {
+    async fn commit_one(
+        &mut self,
+        batch: &Arc<[Command]>,
+        index: usize,
+        deadline: Instant,
+    ) -> Result<Outcome, StoreError> {
+        let refusal = match self.attempt(batch, &[index], deadline).await {
             Ok(mut outcomes) => return Ok(outcomes.pop().unwrap_or(Outcome::Refused(Refusal::Failed))),
             Err(StoreError::Rejected(error)) => {
                 tracing::error!("the store refused a command: {error}");
@@ -64,41 +83,37 @@ impl Committer {
     async fn attempt(
         &mut self,
         batch: &Arc<[Command]>,
-        run: Range<usize>,
+        turn: &[usize],
+        deadline: Instant,
     ) -> Result<Vec<Outcome>, StoreError> {
+        if turn.is_empty() {
+            return Ok(Vec::new());
+        }
         match &*self.store.backend {
-            Backend::Postgres(postgres) => self.postgres.commit(postgres, &batch[run]).await,
-            Backend::Sqlite(sqlite) => sqlite.commit(Arc::clone(batch), run).await,
+            Backend::Postgres(postgres) => {
+                let commands: Vec<_> = turn.iter().map(|index| &batch[*index]).collect();
+                self.postgres.commit(postgres, &commands, deadline).await
+            }
+            Backend::Sqlite(sqlite) => sqlite.commit(Arc::clone(batch), turn.to_vec()).await,
         }
     }
 }
 
-/// Cuts a batch before each command that repeats an earlier one: the second must see what the first did.
-fn runs_without_repeats(batch: &[Command]) -> Vec<Range<usize>> {
+/// Parts a batch into the first of each command and the repeats of those, which must see what the first did and
+/// make no entries: so that they come later changes no order.
+fn part(batch: &[Command]) -> (Vec<usize>, Vec<usize>) {
     #[derive(PartialEq, Eq, Hash)]
     enum Key<'a> {
         Send(i64, &'a str),
         Read(i64, i64),
     }
     let mut seen = HashSet::with_capacity(batch.len());
-    let mut runs = Vec::with_capacity(1);
-    let mut start = 0;
-    for (index, command) in batch.iter().enumerate() {
-        let key = match command {
+    (0..batch.len()).partition(|index| {
+        seen.insert(match &batch[*index] {
             Command::Send(send) => Key::Send(send.sender.0, &send.client_message_id),
             Command::MarkRead { reader, message } => Key::Read(reader.0, message.0),
-        };
-        if seen.contains(&key) {
-            runs.push(start..index);
-            start = index;
-            seen.clear();
-        }
-        seen.insert(key);
-    }
-    if start < batch.len() {
-        runs.push(start..batch.len());
-    }
-    runs
+        })
+    })
 }
 
 #[cfg(test)]
@@ -108,11 +123,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeat_begins_a_new_run() {
+    fn repeats_come_after_the_first_of_each() {
         let read =
             |reader, message| Command::MarkRead { reader: UserId(reader), message: MessageId(message) };
-        let batch = [read(1, 1), read(1, 2), read(1, 1), read(2, 1), read(2, 1)];
-        assert_eq!(runs_without_repeats(&batch), [0..2, 2..4, 4..5]);
-        assert!(runs_without_repeats(&[]).is_empty());
+        let batch = [read(1, 1), read(1, 2), read(1, 1), read(2, 1), read(2, 1), read(1, 1)];
+        assert_eq!(part(&batch), (vec![0, 1, 3], vec![2, 4, 5]));
     }
 }

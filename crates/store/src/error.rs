@@ -40,9 +40,8 @@ impl From<DieselError> for StoreError {
             DieselError::DatabaseError(Unknown | SerializationFailure, information) => {
                 Self::Interrupted(information.message().to_owned())
             }
-            DieselError::DeserializationError(error) | DieselError::SerializationError(error) => {
-                Self::Rejected(error.to_string())
-            }
+            // One that concerns what was read says nothing of what was written.
+            DieselError::SerializationError(error) => Self::Rejected(error.to_string()),
             error => Self::Unavailable(error.to_string()),
         }
     }

@@ -141,7 +141,7 @@ impl Store {
         let id: Option<String> =
             read!(self, connection => query.first(connection)).map(Some).or_else(|error| match error {
                 // The table is not there yet.
-                StoreError::Interrupted(_) => Ok(None),
+                StoreError::Interrupted(text) if text.contains("deployment") => Ok(None),
                 error => Err(error),
             })?;
         id.ok_or_else(|| {

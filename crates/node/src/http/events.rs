@@ -44,7 +44,11 @@ pub(super) async fn poll(
     }
     if cursor < head.last_seq {
         let items = node.source.page(mailbox, cursor).await.map_err(|error| store_unavailable(&error))?;
-        return answer(&items, cursor, epoch);
+        // Since it was asked where the mailbox stands, the store may have been set back.
+        return match items.front() {
+            Some(first) if first.seq == cursor.next() => answer(&items, cursor, epoch),
+            _ => reset(head.last_seq, epoch),
+        };
     }
     let wait = Duration::from_secs(query.wait.unwrap_or(0)).min(MAX_WAIT).min(caller.time_left());
     if wait.is_zero() {
@@ -95,7 +99,7 @@ pub(super) async fn stream(
     let cursor = cursor(&query, &account);
     let (feed, head) =
         node.source.open(account.mailbox, cursor).await.map_err(|error| store_unavailable(&error))?;
-    let begin = head.last_seq.min(feed.cursor());
+    let begin = feed.begin();
     let open = Open::count(&node.metrics.sessions.get_or_create_owned(&Kind { kind: "event_stream" }));
     let welcome = event(begin, &account.epoch, &welcome(&node, &account, begin, head.unread));
     let stream = EventStream {

@@ -63,16 +63,15 @@ impl Mailbox {
     /// Takes what the store said. `before` is the last position forwarded when it was asked: a head below that
     /// means that the store has lost what was delivered, and the sessions start anew.
     pub(super) fn observe(&mut self, head: &Head, before: Option<Seq>) {
+        if before.is_some_and(|before| head.last_seq < before) {
+            self.send_back();
+        }
         self.known = self.known.max(head.last_seq);
-        match (self.last.filter(|_| !self.sessions.is_empty()), before) {
-            (None, _) => {
-                let at = self.last.map_or(head.last_seq, |last| last.max(head.last_seq));
-                self.last = Some(at);
-                self.held = self.held.split_off(&at.next());
-                self.release();
-            }
-            (Some(_), Some(before)) if head.last_seq < before => self.send_back(),
-            _ => {}
+        if self.last.is_none() || self.sessions.is_empty() {
+            let at = self.last.map_or(head.last_seq, |last| last.max(head.last_seq));
+            self.last = Some(at);
+            self.held = self.held.split_off(&at.next());
+            self.release();
         }
     }
 
@@ -109,6 +108,14 @@ impl Mailbox {
             outlet.lag();
         }
         self.forget();
+    }
+
+    /// The store has nothing after `last` up to `known`: what was heard of it was wrong, or is lost.
+    pub(super) fn disbelieve(&mut self, known: Seq) {
+        if let Some(last) = self.last.filter(|last| *last < known) {
+            self.known = last;
+            self.held.clear();
+        }
     }
 
     fn forget(&mut self) {
@@ -198,5 +205,34 @@ mod tests {
         mailbox.observe(&head(3), Some(Seq(4)));
         assert!(outlet.take().await.is_err());
         assert_eq!(mailbox.gap(), None);
+    }
+
+    /// The store came back with less, and a session attaches: it gets what is written from there on.
+    #[tokio::test]
+    async fn a_session_that_finds_the_store_set_back_is_served() {
+        for left in [false, true] {
+            let (mut mailbox, first) = attached(100);
+            if left {
+                first.close();
+                mailbox.forward(packet(101));
+            }
+            let (before, outlet) = (mailbox.last(), Arc::new(Outlet::new(1 << 20)));
+            mailbox.observe(&head(90), before);
+            assert_eq!(mailbox.join(Arc::clone(&outlet), &head(90)), Seq(90));
+            for seq in 91..=110 {
+                assert_eq!(mailbox.accept(packet(seq)), Accepted::Forwarded);
+            }
+            assert_eq!(taken(&outlet).await, (91..=110).collect::<Vec<_>>());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_store_does_not_have_is_not_waited_for() {
+        let (mut mailbox, outlet) = attached(3);
+        mailbox.accept(packet(9));
+        mailbox.disbelieve(Seq(9));
+        assert_eq!(mailbox.gap(), None);
+        mailbox.accept(packet(4));
+        assert_eq!(taken(&outlet).await, [4]);
     }
 }

@@ -2,15 +2,14 @@
 //!
 //! It lives on the back-end runtime, in shards by mailbox; each shard is a task that owns its mailboxes. Packets
 //! come from this node's writer and from the channel layer, whichever is first; sessions take them out of their
-//! [`Outlet`]s. What the layer loses, repeats or reorders is put right in [`mailbox`]; what it never brings is
-//! found by the sweep in [`shard`].
+//! [`Outlet`]s. What the layer loses, repeats or reorders is put right in `mailbox.rs`; what it never brings is
+//! found by the sweep in `shard.rs`.
 
 mod mailbox;
 mod outlet;
 mod shard;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use switchboard_channel_layer::{Channel, ChannelLayer, Event};
 use switchboard_protocol::MailboxId;
@@ -185,7 +184,3 @@ impl HubHandle {
         mailbox.0.rem_euclid(SHARDS as i64) as usize
     }
 }
-
-/// How long the whole sweep takes: each mailbox is compared with the store once in it. Below the two seconds
-/// that are promised by what reading and delivering take.
-const SWEEP_PERIOD: Duration = Duration::from_millis(1_600);

@@ -13,11 +13,18 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::Surroundings;
 use super::mailbox::{Accepted, Mailbox, WIDE_GAP};
 use super::outlet::Outlet;
-use super::{SWEEP_PERIOD, Surroundings};
 use crate::packet::Packet;
 
+/// How long the whole sweep takes: each mailbox is compared with the store once in it. Below the two seconds that
+/// are promised by what reading and delivering take.
+const SWEEP_PERIOD: Duration = Duration::from_millis(1_600);
+/// Entries read at a time to close a gap; more follow.
+const REPAIR: i64 = 100;
+/// Gaps that are read for at a time: the others wait, and leave connections of the store to those who page.
+const REPAIRS: usize = 2;
 /// How long a gap is left to close by itself: a reorder is common.
 const REORDER_WAIT: Duration = Duration::from_millis(50);
 /// How soon a reading that failed is tried again.
@@ -55,7 +62,8 @@ enum Done {
     Subscribed(MailboxId),
     Requested(Vec<(MailboxId, Vec<Request>)>, Readings),
     Swept(usize, Readings),
-    Paged(MailboxId, Result<Vec<Entry>, StoreError>),
+    /// With how far the gap went, if all of it was asked for.
+    Paged(MailboxId, Option<Seq>, Result<Vec<Entry>, StoreError>),
 }
 
 /// Heads, with what had been forwarded when they were asked for.
@@ -87,6 +95,8 @@ pub(super) struct Shard {
     next_slice: usize,
     /// Gaps, by when they are to be closed; for equal waits a queue is in order.
     gaps: VecDeque<(Instant, MailboxId)>,
+    /// Readings under way that close a gap.
+    repairs: usize,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
 }
 
@@ -104,6 +114,7 @@ impl Shard {
             sweeping: Default::default(),
             next_slice: 0,
             gaps: VecDeque::new(),
+            repairs: 0,
             work: FuturesUnordered::new(),
         }
     }
@@ -218,15 +229,24 @@ impl Shard {
             place.mailbox.repairing = false;
             return;
         };
-        self.surroundings.metrics.gaps_repaired.inc();
         let missing = known.0 - last.0;
         if missing > WIDE_GAP {
+            self.surroundings.metrics.gaps_repaired.inc();
             place.mailbox.repairing = false;
             place.mailbox.send_back();
             return;
         }
+        if self.repairs == REPAIRS {
+            place.mailbox.repairing = false;
+            self.watch_gap(id, REORDER_WAIT);
+            return;
+        }
+        self.surroundings.metrics.gaps_repaired.inc();
+        self.repairs += 1;
         let store = self.surroundings.store.clone();
-        self.work.push(Box::pin(async move { Done::Paged(id, store.page(id, last, missing).await) }));
+        let whole = (missing <= REPAIR).then_some(known);
+        let reading = async move { Done::Paged(id, whole, store.page(id, last, missing.min(REPAIR)).await) };
+        self.work.push(Box::pin(reading));
     }
 
     /// One reading at a time for all who wait: those who come meanwhile share the next.
@@ -316,7 +336,7 @@ impl Shard {
                     self.sweep(slice);
                 }
             }
-            Done::Paged(id, entries) => self.repair(id, entries),
+            Done::Paged(id, whole, entries) => self.repair(id, whole, entries),
         }
     }
 
@@ -349,11 +369,13 @@ impl Shard {
                 }
                 let _gone = reply.send(head);
             }
+            self.watch_gap(id, REORDER_WAIT);
         }
     }
 
     /// Forwards what a gap lacked; what is still missing then is read again.
-    fn repair(&mut self, id: MailboxId, entries: Result<Vec<Entry>, StoreError>) {
+    fn repair(&mut self, id: MailboxId, whole: Option<Seq>, entries: Result<Vec<Entry>, StoreError>) {
+        self.repairs -= 1;
         let Some(place) = self.places[slice_of(id)].get_mut(&id) else {
             return;
         };
@@ -365,10 +387,13 @@ impl Shard {
                         self.surroundings.metrics.hub_repaired.inc();
                     }
                 }
-                self.watch_gap(id, REORDER_WAIT);
+                if let Some(known) = whole {
+                    place.mailbox.disbelieve(known);
+                }
+                self.watch_gap(id, Duration::ZERO);
             }
             Err(error) => {
-                tracing::warn!("a gap in mailbox {id} cannot be closed yet: {error}");
+                tracing::debug!("a gap in mailbox {id} cannot be closed yet: {error}");
                 self.watch_gap(id, RETRY_WAIT);
             }
         }

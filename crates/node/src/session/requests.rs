@@ -9,6 +9,7 @@ use switchboard_protocol::{
 };
 use switchboard_store::{Command, Head, Outcome, Refusal, SendCommand, StoreError};
 
+use crate::limits::RetryAfter;
 use crate::metrics::Kind;
 use crate::packet::repeat;
 use crate::state::Node;
@@ -38,6 +39,7 @@ enum Done {
 /// What goes to this socket alone.
 pub(super) enum Reply {
     Frame(Box<ServerFrame>),
+    Count(Head, Option<RequestId>),
     Text(ByteString),
 }
 
@@ -90,12 +92,19 @@ impl<'a> Requests<'a> {
             }
             ClientFrame::MarkAsRead { message_id } => {
                 self.tally("mark_as_read");
-                let command = Command::MarkRead { reader: self.user, message: message_id };
-                self.submit(command, Origin { request_id, client_message_id: None }).await
+                let origin = Origin { request_id, client_message_id: None };
+                if let Err(wait) = self.node.limits.check_request(self.user) {
+                    return Some(too_fast(origin, "too many read marks", wait));
+                }
+                self.submit(Command::MarkRead { reader: self.user, message: message_id }, origin).await
             }
             ClientFrame::GetUnreadCount => {
                 self.tally("get_unread_count");
-                self.count = Some(Count::Waits(Origin { request_id, client_message_id: None }));
+                let origin = Origin { request_id, client_message_id: None };
+                if let Err(wait) = self.node.limits.check_request(self.user) {
+                    return Some(too_fast(origin, "too many questions", wait));
+                }
+                self.count = Some(Count::Waits(origin));
                 self.count_if_settled();
                 None
             }
@@ -110,9 +119,7 @@ impl<'a> Requests<'a> {
         let SendMessage { recipient_id, subject, content, client_message_id } = message;
         let origin = Origin { request_id, client_message_id: client_message_id.clone() };
         if let Err(wait) = self.node.limits.check_message(self.user) {
-            let mut error = refusal(origin, ErrorCode::RateLimited, "too many messages");
-            error.retry_after_ms = Some(wait.ms);
-            return Some(ServerFrame::Error(error));
+            return Some(too_fast(origin, "too many messages", wait));
         }
         let command = Command::Send(SendCommand {
             sender: self.user,
@@ -125,8 +132,8 @@ impl<'a> Requests<'a> {
     }
 
     async fn submit(&mut self, command: Command, origin: Origin) -> Option<ServerFrame> {
-        match self.node.writer.submit(command).await {
-            Ok(answer) => {
+        match self.node.stop.run_until_cancelled(self.node.writer.submit(command)).await {
+            Some(Ok(answer)) => {
                 self.answers.push(Box::pin(async move {
                     let ended = || StoreError::Unavailable("the node is stopping".to_owned());
                     let result = answer.await.map_err(|_closed| ended()).and_then(|result| result);
@@ -134,7 +141,7 @@ impl<'a> Requests<'a> {
                 }));
                 None
             }
-            Err(_stopping) => {
+            Some(Err(_)) | None => {
                 Some(ServerFrame::Error(refusal(origin, ErrorCode::Draining, "this node is going away")))
             }
         }
@@ -162,9 +169,7 @@ impl<'a> Requests<'a> {
         let (code, sentence) = match result {
             Ok(Done::Wrote(Outcome::Committed(_))) => return None,
             Ok(Done::Counted(head)) => {
-                let frame =
-                    ServerFrame::UnreadCount { unread_count: head.unread, request_id: origin.request_id };
-                return Some(Reply::Frame(Box::new(frame)));
+                return Some(Reply::Count(head, origin.request_id));
             }
             Ok(Done::Wrote(Outcome::Repeated(entry))) => match repeat(&entry, origin.request_id.clone()) {
                 Ok(text) => return Some(Reply::Text(text)),
@@ -194,11 +199,11 @@ fn explain(refusal: Refusal) -> (ErrorCode, &'static str) {
 }
 
 fn refusal(origin: Origin, code: ErrorCode, sentence: &str) -> ErrorFrame {
-    ErrorFrame {
-        code,
-        error: sentence.to_owned(),
-        request_id: origin.request_id,
-        client_message_id: origin.client_message_id,
-        retry_after_ms: None,
-    }
+    let Origin { request_id, client_message_id } = origin;
+    ErrorFrame { request_id, client_message_id, ..ErrorFrame::new(code, sentence) }
+}
+
+fn too_fast(origin: Origin, sentence: &str, wait: RetryAfter) -> ServerFrame {
+    let retry_after_ms = Some(wait.ms);
+    ServerFrame::Error(ErrorFrame { retry_after_ms, ..refusal(origin, ErrorCode::RateLimited, sentence) })
 }

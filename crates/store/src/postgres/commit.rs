@@ -8,6 +8,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::join;
+use tokio::time::Instant;
 
 use super::Postgres;
 use crate::answer::{AnswerColumns, AnswerRow, outcomes};
@@ -15,8 +16,8 @@ use crate::error::StoreError;
 use crate::model::{Command, Outcome};
 use crate::store::within;
 
-/// How long a batch may take before its outcome counts as unknown. Above the server's own time-outs, which end
-/// a statement with a definite answer.
+/// How long a batch may take before its outcome counts as unknown. Longer than the server lets a lock be waited
+/// for, which ends a batch with a definite answer.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(4);
 
 /// The writer's connection, if it stands.
@@ -30,15 +31,17 @@ impl PostgresCommitter {
     pub(crate) async fn commit(
         &mut self,
         postgres: &Postgres,
-        commands: &[Command],
+        commands: &[&Command],
+        deadline: Instant,
     ) -> Result<Vec<Outcome>, StoreError> {
+        let patience = || COMMIT_DEADLINE.min(deadline.saturating_duration_since(Instant::now()));
         // Taken out, so that a connection in an unknown state is dropped wherever this ends early.
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => within(COMMIT_DEADLINE, connect(postgres)).await?,
+            None => within(patience(), connect(postgres)).await?,
         };
         let batch = Batch::new(commands);
-        let result = within(COMMIT_DEADLINE, batch.commit(&connection)).await;
+        let result = within(patience(), batch.commit(&connection)).await;
         if !matches!(result, Err(StoreError::Unavailable(_))) {
             self.connection = Some(connection);
         }
@@ -76,7 +79,7 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(commands: &'a [Command]) -> Self {
+    fn new(commands: &[&'a Command]) -> Self {
         let mut batch = Self::default();
         for (ord, command) in (0..).zip(commands) {
             batch.ord.push(ord);
@@ -123,7 +126,8 @@ impl<'a> Batch<'a> {
         let (mut first, mut second, mut third, mut fourth) = (connection, connection, connection, connection);
         let (begin, lock, write, commit) = tokio::task::coop::unconstrained(async {
             join!(
-                first.batch_execute("BEGIN"),
+                // Whatever the default of the database is: the second statement must see what the first waited for.
+                first.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
                 self.lock().execute(&mut second),
                 self.write().load::<AnswerRow>(&mut third),
                 fourth.batch_execute("COMMIT"),
@@ -140,6 +144,10 @@ impl<'a> Batch<'a> {
 
 /// Locks the mailboxes of the batch in the order of their ids: those of actors and recipients, and those of
 /// the senders of what is read.
+///
+/// The mailbox of a sender whose message is committed while this waits is not among them, so a reader who guesses
+/// the next id may have it changed without its lock. The key of the entries then refuses the second of two equal
+/// positions, and that batch is tried again.
 struct Lock<'a> {
     owners: &'a Vec<i64>,
     reads: &'a Vec<i64>,

@@ -13,7 +13,7 @@ use crate::schema::{
 };
 
 /// Writes the commands and answers with a row an entry, as the statement on Postgres does.
-pub(super) fn write(connection: &mut SqliteConnection, commands: &[Command]) -> QueryResult<Vec<AnswerRow>> {
+pub(super) fn write(connection: &mut SqliteConnection, commands: &[&Command]) -> QueryResult<Vec<AnswerRow>> {
     let mut batch = Batch { connection, now: Timestamp::now().0, ord: 0, rows: Vec::new() };
     for (ord, command) in (0..).zip(commands) {
         batch.ord = ord;

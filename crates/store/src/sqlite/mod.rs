@@ -6,7 +6,6 @@
 mod commit;
 
 use std::fs::{File, OpenOptions};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -101,12 +100,12 @@ impl Sqlite {
     pub(crate) async fn commit(
         &self,
         batch: Arc<[Command]>,
-        run: Range<usize>,
+        turn: Vec<usize>,
     ) -> Result<Vec<Outcome>, StoreError> {
         self.write(move |connection| {
-            let commands = &batch[run];
-            let rows = connection.immediate_transaction(|connection| commit::write(connection, commands))?;
-            Ok(outcomes(commands, rows))
+            let commands: Vec<_> = turn.into_iter().map(|index| &batch[index]).collect();
+            let rows = connection.immediate_transaction(|connection| commit::write(connection, &commands))?;
+            Ok(outcomes(&commands, rows))
         })
         .await
     }

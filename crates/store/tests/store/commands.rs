@@ -1,11 +1,14 @@
 //! What commands do, and what they do when they are repeated, refused, or race.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::FutureExt;
 use switchboard_protocol::{MailboxId, MessageId, Seq, UserId};
 use switchboard_store::{Command, Entry, Event, Outcome, Refusal, SendCommand, Store};
+
+use tokio::time::Instant;
 
 use crate::Test;
 
@@ -35,8 +38,12 @@ fn read(reader: i64, message: MessageId) -> Command {
     Command::MarkRead { reader: UserId(reader), message }
 }
 
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(30)
+}
+
 async fn commit(store: &Store, commands: Vec<Command>) -> anyhow::Result<Vec<Outcome>> {
-    Ok(store.committer().commit(Arc::from(commands)).await?)
+    Ok(store.committer().commit(Arc::from(commands), deadline()).await?)
 }
 
 #[track_caller]
@@ -190,10 +197,10 @@ async fn two_committers_race(store: Store) -> anyhow::Result<()> {
                     let (sender, recipient) = (1 + (n + round) % 5, 1 + (n * 3 + racer % 2) % 5);
                     send(sender, recipient, &format!("{round}-{n}-{}", racer % 2), "x")
                 });
-                let outcomes = committer.commit(sends.collect()).await?;
+                let outcomes = committer.commit(sends.collect(), deadline()).await?;
                 ids.extend(outcomes.iter().map(message_id));
                 let reads = ids.iter().rev().take(15).flat_map(|id| (1..=5).map(|reader| read(reader, *id)));
-                committer.commit(reads.collect()).await?;
+                committer.commit(reads.collect(), deadline()).await?;
             }
             anyhow::Ok((racer % 2, ids))
         });
