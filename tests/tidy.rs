@@ -21,9 +21,6 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
 /// What begins with the first may be named by the second alone.
 const BELONGS_TO: &[(&str, &str)] = &[("diesel", "store"), ("redis", "channel-layer"), ("actix", "node")];
 
-/// Dependencies that need no word on what they are for.
-const WELL_KNOWN: &[&str] = &["serde", "thiserror", "tokio", "tracing"];
-
 /// A longer file has more than one subject.
 const MAX_LINES: usize = 500;
 
@@ -211,10 +208,8 @@ fn dependencies_say_what_they_are_for() {
     assert!(dependencies.len() > 10, "Cargo.toml: this test does not find the dependencies");
     for (number, name) in dependencies {
         let above = if number > 1 { lines[number - 2] } else { "" };
-        // `serde_json` under `serde` needs no comment of its own.
-        let is_of_family = !above.is_empty() && name.starts_with(name_of(above));
         let is_own = name.starts_with("switchboard-");
-        if !above.starts_with('#') && !is_of_family && !is_own && !WELL_KNOWN.contains(&name) {
+        if !above.starts_with('#') && !is_own {
             findings.add(&manifest.path, number, format!("write above `{name}` what it is for"));
         }
     }

@@ -1,4 +1,9 @@
 //! A shard of the hub: the task that owns some of the mailboxes, with its timers and its readings of the store.
+//!
+//! It waits for nothing but its own `select!`: whatever takes time is in `work`, and comes back as [`Done`].
+
+mod heads;
+mod repair;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,30 +18,23 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::heads::Readings;
 use super::Surroundings;
-use super::mailbox::{Accepted, Mailbox, WIDE_GAP};
+use super::mailbox::{Accepted, Mailbox};
 use super::outlet::Outlet;
 use crate::packet::Packet;
 
 /// How long the whole sweep takes: each mailbox is compared with the store once in it. Below the two seconds that
 /// are promised by what reading and delivering take.
 const SWEEP_PERIOD: Duration = Duration::from_millis(1_600);
-/// Entries read at a time to close a gap; more follow.
-const REPAIR: i64 = 100;
-/// Gaps that are read for at a time: the others wait, and leave connections of the store to those who page.
-const REPAIRS: usize = 2;
 /// How long a gap is left to close by itself: a reorder is common.
 const REORDER_WAIT: Duration = Duration::from_millis(50);
-/// How soon a reading that failed is tried again.
-const RETRY_WAIT: Duration = Duration::from_millis(500);
 /// How long an attach waits for its subscription. After that the sweep serves until it stands.
 const SUBSCRIBE_WAIT: Duration = Duration::from_secs(1);
 /// How long a mailbox without sessions keeps its subscription: most clients that leave come back.
 const LINGER: Duration = Duration::from_secs(10);
 /// Parts of the sweep, spread over its period.
 const SLICES: usize = 8;
-/// Mailboxes in one reading of heads.
-const HEADS: usize = 1_000;
 /// Commands taken in one turn, before timers and readings have theirs.
 const TURN: usize = 64;
 
@@ -64,12 +62,6 @@ enum Done {
     Swept(usize, Readings),
     /// With how far the gap went, if all of it was asked for.
     Paged(MailboxId, Option<Seq>, Result<Vec<Entry>, StoreError>),
-}
-
-/// Heads, with what had been forwarded when they were asked for.
-struct Readings {
-    asked: Vec<(MailboxId, Option<Seq>)>,
-    heads: Result<Vec<Head>, StoreError>,
 }
 
 /// A mailbox with what the shard must know of it.
@@ -204,83 +196,6 @@ impl Shard {
         self.watch_gap(id, REORDER_WAIT);
     }
 
-    /// Has a gap closed after `wait`, if there is one and nobody is at it.
-    fn watch_gap(&mut self, id: MailboxId, wait: Duration) {
-        if let Some(place) = self.places[slice_of(id)].get_mut(&id)
-            && !place.mailbox.repairing
-            && place.mailbox.gap().is_some()
-        {
-            place.mailbox.repairing = true;
-            let due = Instant::now() + wait;
-            let at = self.gaps.partition_point(|(other, _)| *other <= due);
-            self.gaps.insert(at, (due, id));
-        }
-    }
-
-    /// The wait of the first gap is over: what is still missing is read.
-    fn close_gap(&mut self) {
-        let Some((_, id)) = self.gaps.pop_front() else {
-            return;
-        };
-        let Some(place) = self.places[slice_of(id)].get_mut(&id) else {
-            return;
-        };
-        let Some((last, known)) = place.mailbox.gap() else {
-            place.mailbox.repairing = false;
-            return;
-        };
-        let missing = known.0 - last.0;
-        if missing > WIDE_GAP {
-            self.surroundings.metrics.gaps_repaired.inc();
-            place.mailbox.repairing = false;
-            place.mailbox.send_back();
-            return;
-        }
-        if self.repairs == REPAIRS {
-            place.mailbox.repairing = false;
-            self.watch_gap(id, REORDER_WAIT);
-            return;
-        }
-        self.surroundings.metrics.gaps_repaired.inc();
-        self.repairs += 1;
-        let store = self.surroundings.store.clone();
-        let whole = (missing <= REPAIR).then_some(known);
-        let reading = async move { Done::Paged(id, whole, store.page(id, last, missing.min(REPAIR)).await) };
-        self.work.push(Box::pin(reading));
-    }
-
-    /// One reading at a time for all who wait: those who come meanwhile share the next.
-    fn read_requests(&mut self) {
-        if self.reading_requests || self.requests.is_empty() {
-            return;
-        }
-        self.reading_requests = true;
-        let ids: Vec<_> = self.requests.keys().take(HEADS).copied().collect();
-        let requests: Vec<_> = ids.iter().filter_map(|id| self.requests.remove_entry(id)).collect();
-        let readings = self.read_heads(ids);
-        self.work.push(Box::pin(async move { Done::Requested(requests, readings.await) }));
-    }
-
-    fn read_heads(&self, ids: Vec<MailboxId>) -> impl Future<Output = Readings> + use<> {
-        let last = |id: &MailboxId| self.places[slice_of(*id)].get(id).and_then(|place| place.mailbox.last());
-        let asked: Vec<_> = ids.iter().map(|id| (*id, last(id))).collect();
-        let store = self.surroundings.store.clone();
-        async move {
-            let mut heads = Ok(Vec::with_capacity(ids.len()));
-            for chunk in ids.chunks(HEADS) {
-                match (store.heads(chunk).await, &mut heads) {
-                    (Ok(more), Ok(heads)) => heads.extend(more),
-                    (Err(error), _) => {
-                        heads = Err(error);
-                        break;
-                    }
-                    (Ok(_), Err(_)) => {}
-                }
-            }
-            Readings { asked, heads }
-        }
-    }
-
     fn tick(&mut self) {
         let slice = self.next_slice;
         self.next_slice = (slice + 1) % SLICES;
@@ -297,24 +212,6 @@ impl Shard {
             lingers
         });
         self.sweep(slice);
-    }
-
-    /// Compares the mailboxes of a slice with the store.
-    fn sweep(&mut self, slice: usize) {
-        let (under_way, again) = &mut self.sweeping[slice];
-        if *under_way {
-            *again = true;
-            return;
-        }
-        let with_sessions = self.places[slice].iter().filter(|(_, place)| place.mailbox.last().is_some());
-        let ids: Vec<_> = with_sessions.map(|(id, _)| *id).collect();
-        if ids.is_empty() {
-            return;
-        }
-        *under_way = true;
-        self.surroundings.metrics.swept.inc_by(ids.len() as u64);
-        let readings = self.read_heads(ids);
-        self.work.push(Box::pin(async move { Done::Swept(slice, readings.await) }));
     }
 
     fn finish(&mut self, done: Done) {
@@ -337,65 +234,6 @@ impl Shard {
                 }
             }
             Done::Paged(id, whole, entries) => self.repair(id, whole, entries),
-        }
-    }
-
-    fn observe(&mut self, readings: &Readings) -> HashMap<MailboxId, Head> {
-        let heads = readings.heads.as_deref().unwrap_or_default();
-        let heads: HashMap<_, _> = heads.iter().map(|head| (head.mailbox, *head)).collect();
-        for (id, before) in &readings.asked {
-            if let (Some(head), Some(place)) = (heads.get(id), self.places[slice_of(*id)].get_mut(id)) {
-                place.mailbox.observe(head, *before);
-                self.watch_gap(*id, REORDER_WAIT);
-            }
-        }
-        heads
-    }
-
-    fn answer(&mut self, requests: Vec<(MailboxId, Vec<Request>)>, readings: Readings) {
-        let heads = self.observe(&readings);
-        for (id, requests) in requests {
-            let mut place = self.places[slice_of(id)].get_mut(&id);
-            for Request { outlet, reply } in requests {
-                let mut head = heads.get(&id).copied().ok_or_else(|| match &readings.heads {
-                    Err(error) => StoreError::Unavailable(error.to_string()),
-                    Ok(_) => StoreError::Unavailable(format!("there is no mailbox {id}")),
-                });
-                if let (Some(outlet), Some(place)) = (outlet, &mut place) {
-                    place.attaching -= 1;
-                    if let Ok(head) = &mut head {
-                        head.last_seq = place.mailbox.join(outlet, head);
-                    }
-                }
-                let _gone = reply.send(head);
-            }
-            self.watch_gap(id, REORDER_WAIT);
-        }
-    }
-
-    /// Forwards what a gap lacked; what is still missing then is read again.
-    fn repair(&mut self, id: MailboxId, whole: Option<Seq>, entries: Result<Vec<Entry>, StoreError>) {
-        self.repairs -= 1;
-        let Some(place) = self.places[slice_of(id)].get_mut(&id) else {
-            return;
-        };
-        place.mailbox.repairing = false;
-        match entries {
-            Ok(entries) => {
-                for packet in entries.iter().filter_map(|entry| Packet::of_entry(entry).ok()) {
-                    if place.mailbox.accept(packet) == Accepted::Forwarded {
-                        self.surroundings.metrics.hub_repaired.inc();
-                    }
-                }
-                if let Some(known) = whole {
-                    place.mailbox.disbelieve(known);
-                }
-                self.watch_gap(id, Duration::ZERO);
-            }
-            Err(error) => {
-                tracing::debug!("a gap in mailbox {id} cannot be closed yet: {error}");
-                self.watch_gap(id, RETRY_WAIT);
-            }
         }
     }
 }

@@ -1,0 +1,96 @@
+//! Gaps: what the layer did not bring is read from the store.
+
+use std::time::Duration;
+
+use switchboard_protocol::{MailboxId, Seq};
+use switchboard_store::{Entry, StoreError};
+use tokio::time::Instant;
+
+use super::{Done, REORDER_WAIT, Shard, slice_of};
+use crate::hub::mailbox::{Accepted, WIDE_GAP};
+use crate::packet::Packet;
+
+/// Entries read at a time to close a gap; more follow.
+const REPAIR: i64 = 100;
+/// Gaps that are read for at a time: the others wait, and leave connections of the store to those who page.
+const REPAIRS: usize = 2;
+/// How soon a reading that failed is tried again.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+
+impl Shard {
+    /// Has a gap closed after `wait`, if there is one and nobody is at it.
+    pub(super) fn watch_gap(&mut self, id: MailboxId, wait: Duration) {
+        if let Some(place) = self.places[slice_of(id)].get_mut(&id)
+            && !place.mailbox.repairing
+            && place.mailbox.gap().is_some()
+        {
+            place.mailbox.repairing = true;
+            let due = Instant::now() + wait;
+            let at = self.gaps.partition_point(|(other, _)| *other <= due);
+            self.gaps.insert(at, (due, id));
+        }
+    }
+
+    /// The wait of the first gap is over: what is still missing is read.
+    pub(super) fn close_gap(&mut self) {
+        let Some((_, id)) = self.gaps.pop_front() else {
+            return;
+        };
+        let Some(place) = self.places[slice_of(id)].get_mut(&id) else {
+            return;
+        };
+        let Some((last, known)) = place.mailbox.gap() else {
+            place.mailbox.repairing = false;
+            return;
+        };
+        let missing = known.0 - last.0;
+        if missing > WIDE_GAP {
+            self.surroundings.metrics.gaps_repaired.inc();
+            place.mailbox.repairing = false;
+            place.mailbox.send_back();
+            return;
+        }
+        if self.repairs == REPAIRS {
+            place.mailbox.repairing = false;
+            self.watch_gap(id, REORDER_WAIT);
+            return;
+        }
+        self.surroundings.metrics.gaps_repaired.inc();
+        self.repairs += 1;
+        let store = self.surroundings.store.clone();
+        let whole = (missing <= REPAIR).then_some(known);
+        let reading = async move { Done::Paged(id, whole, store.page(id, last, missing.min(REPAIR)).await) };
+        self.work.push(Box::pin(reading));
+    }
+
+    /// Forwards what a gap lacked; what is still missing then is read again.
+    pub(super) fn repair(
+        &mut self,
+        id: MailboxId,
+        whole: Option<Seq>,
+        entries: Result<Vec<Entry>, StoreError>,
+    ) {
+        self.repairs -= 1;
+        let Some(place) = self.places[slice_of(id)].get_mut(&id) else {
+            return;
+        };
+        place.mailbox.repairing = false;
+        match entries {
+            Ok(entries) => {
+                for packet in entries.iter().filter_map(|entry| Packet::of_entry(entry).ok()) {
+                    if place.mailbox.accept(packet) == Accepted::Forwarded {
+                        self.surroundings.metrics.hub_repaired.inc();
+                    }
+                }
+                if let Some(known) = whole {
+                    place.mailbox.disbelieve(known);
+                }
+                self.watch_gap(id, Duration::ZERO);
+            }
+            Err(error) => {
+                tracing::debug!("a gap in mailbox {id} cannot be closed yet: {error}");
+                self.watch_gap(id, RETRY_WAIT);
+            }
+        }
+    }
+}
