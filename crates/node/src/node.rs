@@ -32,7 +32,6 @@ use crate::hub::{HubHandle, Surroundings};
 use crate::limits::NodeLimits;
 use crate::metrics::Metrics;
 use crate::state::Node;
-use crate::transport::STALL;
 use crate::writer::WriterHandle;
 
 /// How often the store is asked whether it is there, for `/ready`.
@@ -42,6 +41,8 @@ const PRUNE: Duration = Duration::from_secs(60);
 /// The most that stopping the HTTP server, or the tasks behind it, may take.
 const SERVER_STOP: Duration = Duration::from_secs(5);
 
+/// How long the kernel waits for a peer that takes nothing: longer than a session, which knows what to call it.
+const KERNEL_STALL: Duration = Duration::from_secs(40);
 /// The most that the writer may take to commit what waits: above its own deadline.
 const WRITER_STOP: Duration = Duration::from_secs(10);
 
@@ -209,7 +210,7 @@ async fn serve(
 fn let_go_when_stalled(connection: &dyn Any) {
     if let Some(stream) = connection.downcast_ref::<TcpStream>() {
         // Where it is not supported, the peer stays until it answers or resets.
-        let _unsupported = SockRef::from(stream).set_tcp_user_timeout(Some(STALL));
+        let _unsupported = SockRef::from(stream).set_tcp_user_timeout(Some(KERNEL_STALL));
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use crate::guard::{GuardState, guarded};
 
 /// A peer that takes no byte for this long, while there is something for it, is let go.
-pub const STALL: Duration = Duration::from_secs(30);
+const STALL: Duration = Duration::from_secs(30);
 
 /// What came in.
 #[derive(Debug)]
