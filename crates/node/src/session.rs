@@ -14,7 +14,7 @@ use switchboard_protocol::server_frame::User;
 use switchboard_protocol::{
     CloseCode, ErrorCode, ErrorFrame, Limits, Seq, ServerFrame, Timestamp, Welcome, limits,
 };
-use switchboard_store::Account;
+use switchboard_store::{Account, Head};
 use tokio::time::{Instant, sleep_until};
 
 use self::requests::Requests;
@@ -61,47 +61,38 @@ struct Heartbeat {
 }
 
 /// Serves a connection to its end, and says goodbye.
-pub async fn run<T: Transport>(node: &Node, mut transport: T, opening: Opening) {
-    let Opening { account, expires_at, cursor } = opening;
-    let opened = node.stop.run_until_cancelled(node.source.open(account.mailbox, cursor)).await;
+pub async fn run<T: Transport>(node: &Node, transport: T, opening: Opening) {
+    let (mailbox, cursor) = (opening.account.mailbox, opening.cursor);
+    let opened = node.stop.run_until_cancelled(node.source.open(mailbox, cursor)).await;
     let code = match opened {
         Some(Ok((feed, head))) => {
-            let user = account.id;
-            let welcome = welcome(node, &account, feed.begin(), head.unread);
-            let mut session = Session {
-                node,
-                transport,
-                epoch: account.epoch,
-                feed,
-                requests: Requests::new(node, user, account.mailbox),
-                notices: UnreadNotices::new(&head),
-                heartbeat: Heartbeat { due: Instant::now() + HEARTBEAT, last: Instant::now(), unanswered: 0 },
-                // Tokio's clock ends somewhere beyond thirty years.
-                expiry: Instant::now() + time_until(expires_at).min(Duration::from_secs(86_400 * 365 * 30)),
-            };
-            let code = match session.send(&welcome).await {
-                Ok(()) => session.serve().await,
-                Err(code) => code,
-            };
-            session.finish(code).await
-        }
-        None => {
-            transport.close(CloseCode::Restart).await;
-            CloseCode::Restart
+            let mut session = Session::new(node, transport, &opening, feed, &head);
+            let code = session.serve(&opening.account, &head).await;
+            session.finish(code).await;
+            code
         }
         Some(Err(error)) => {
             tracing::warn!("a session cannot begin: {error}");
-            let frame = ErrorFrame::new(ErrorCode::StoreUnavailable, "the store is out of reach");
-            if let Ok(frame) = text::<()>(&ServerFrame::Error(frame)) {
-                let _gone = transport.send(frame).await;
-            }
-            transport.close(CloseCode::TryLater).await;
-            CloseCode::TryLater
+            turn_away(transport, CloseCode::TryLater).await
         }
+        None => turn_away(transport, CloseCode::Restart).await,
     };
     node.metrics.sessions_closed.get_or_create(&Kind { kind: code.reason() }).inc();
 }
 
+/// Closes a connection before its session has begun.
+async fn turn_away<T: Transport>(mut transport: T, code: CloseCode) -> CloseCode {
+    if code == CloseCode::TryLater {
+        let error = ErrorFrame::new(ErrorCode::StoreUnavailable, "the store is out of reach");
+        if let Ok(frame) = text::<()>(&ServerFrame::Error(error)) {
+            let _gone = transport.send(frame).await;
+        }
+    }
+    transport.close(code).await;
+    code
+}
+
+/// The first frame of a session, whatever carries it.
 pub(crate) fn welcome(node: &Node, account: &Account, cursor: Seq, unread: i64) -> ServerFrame {
     ServerFrame::Welcome(Welcome {
         user: User {
@@ -131,9 +122,28 @@ pub(crate) fn reconnect_delay() -> u64 {
     rand::random_range(0..=spread)
 }
 
-impl<T: Transport> Session<'_, T> {
+impl<'a, T: Transport> Session<'a, T> {
+    fn new(node: &'a Node, transport: T, opening: &Opening, feed: Feed, head: &Head) -> Self {
+        let (account, now) = (&opening.account, Instant::now());
+        Self {
+            node,
+            transport,
+            epoch: account.epoch.clone(),
+            feed,
+            requests: Requests::new(node, account.id, account.mailbox),
+            notices: UnreadNotices::new(head),
+            heartbeat: Heartbeat { due: now + HEARTBEAT, last: now, unanswered: 0 },
+            // Tokio's clock ends somewhere beyond thirty years.
+            expiry: now + time_until(opening.expires_at).min(Duration::from_secs(86_400 * 365 * 30)),
+        }
+    }
+
     /// Ends with the reason why.
-    async fn serve(&mut self) -> CloseCode {
+    async fn serve(&mut self, account: &Account, head: &Head) -> CloseCode {
+        let welcome = welcome(self.node, account, self.feed.begin(), head.unread);
+        if let Err(code) = self.send(&welcome).await {
+            return code;
+        }
         loop {
             let due = self.heartbeat.due.min(self.notices.due().unwrap_or(self.expiry)).min(self.expiry);
             let result = tokio::select! {
@@ -248,7 +258,7 @@ impl<T: Transport> Session<'_, T> {
     }
 
     /// Says what is left to say, and closes.
-    async fn finish(mut self, code: CloseCode) -> CloseCode {
+    async fn finish(mut self, code: CloseCode) {
         let last = match code {
             CloseCode::Restart => Some(ServerFrame::Reconnect { after_ms: reconnect_delay() }),
             CloseCode::FrameTooLarge => {
@@ -262,6 +272,5 @@ impl<T: Transport> Session<'_, T> {
             let _gone = unhurried.await;
         }
         self.transport.close(code).await;
-        code
     }
 }

@@ -1,5 +1,6 @@
 //! The hot path on Postgres: `BEGIN`, the locks, the write and `COMMIT` in one network flight.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use diesel::pg::Pg;
@@ -170,6 +171,10 @@ impl QueryFragment<Pg> for Lock<'_> {
     }
 }
 
+/// The text of [`Write`], cut where the columns of the input stand: at each `{…}`.
+static TEXT: LazyLock<Vec<&str>> =
+    LazyLock::new(|| include_str!("commit.sql").split(['{', '}']).step_by(2).collect());
+
 /// Writes the batch and answers with a row an entry.
 struct Write<'a>(&'a Batch<'a>);
 
@@ -184,9 +189,8 @@ impl Query for Write<'_> {
 
 impl QueryFragment<Pg> for Write<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // Each `{…}` of the text stands for the next column of the input.
-        let mut parts = include_str!("commit.sql").split(['{', '}']).step_by(2);
-        let mut text = || parts.next().unwrap_or_default();
+        let mut parts = TEXT.iter();
+        let mut text = || parts.next().copied().unwrap_or_default();
         let batch = self.0;
         out.push_sql(text());
         out.push_bind_param::<Array<Integer>, _>(&batch.ord)?;
