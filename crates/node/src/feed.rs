@@ -161,7 +161,7 @@ impl Feed {
         }
         let Ok(mut items) = self.attachment.outlet().take().await else {
             self.source.metrics.sessions_lagged.inc();
-            self.attach_again();
+            self.attach_again(Duration::ZERO);
             return None;
         };
         // The first ones may have been paged.
@@ -171,7 +171,7 @@ impl Feed {
         let last = items.back()?.seq;
         if items.front().is_none_or(|first| first.seq != self.cursor.next()) {
             tracing::error!("mailbox {} skipped from {} to {last}", self.mailbox, self.cursor);
-            self.attach_again();
+            self.attach_again(RETRY_WAIT);
             return None;
         }
         self.cursor = last;
@@ -186,8 +186,11 @@ impl Feed {
                     self.cursor = last.seq;
                     Some(Step::Items(items))
                 }
-                // The store no longer has what it had when we attached.
-                _ => Some(self.reset(self.attachment.head.last_seq)),
+                // The store no longer has what it had when we attached: where it stands now decides.
+                _ => {
+                    self.attach_again(RETRY_WAIT);
+                    None
+                }
             },
             Err(error) => {
                 self.wait(&error);
@@ -201,9 +204,12 @@ impl Feed {
         Step::Reset(at)
     }
 
-    fn attach_again(&mut self) {
+    fn attach_again(&mut self, after: Duration) {
         let (hub, mailbox) = (self.source.hub.clone(), self.mailbox);
-        self.work = Some(Work::Attach(Box::pin(async move { hub.attach(mailbox).await })));
+        self.work = Some(Work::Attach(Box::pin(async move {
+            sleep(after).await;
+            hub.attach(mailbox).await
+        })));
     }
 
     fn wait(&mut self, error: &StoreError) {

@@ -208,8 +208,9 @@ async fn serve(
 /// Has the kernel end a connection whose peer takes nothing, whatever was being sent to it: a session can stop
 /// waiting for such a peer, but only this gives its memory back.
 fn let_go_when_stalled(connection: &dyn Any) {
+    // Elsewhere the peer stays until it answers or resets.
+    #[cfg(target_os = "linux")]
     if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-        // Where it is not supported, the peer stays until it answers or resets.
         let _unsupported = SockRef::from(stream).set_tcp_user_timeout(Some(KERNEL_STALL));
     }
 }

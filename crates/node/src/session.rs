@@ -82,11 +82,12 @@ pub async fn run<T: Transport>(node: &Node, transport: T, opening: Opening) {
 
 /// Closes a connection before its session has begun.
 async fn turn_away<T: Transport>(mut transport: T, code: CloseCode) -> CloseCode {
-    if code == CloseCode::TryLater {
-        let error = ErrorFrame::new(ErrorCode::StoreUnavailable, "the store is out of reach");
-        if let Ok(frame) = text::<()>(&ServerFrame::Error(error)) {
-            let _gone = transport.send(frame).await;
-        }
+    let why = match code {
+        CloseCode::Restart => ServerFrame::<()>::Reconnect { after_ms: reconnect_delay() },
+        _ => ServerFrame::Error(ErrorFrame::new(ErrorCode::StoreUnavailable, "the store is out of reach")),
+    };
+    if let Ok(frame) = text(&why) {
+        let _gone = transport.send(frame).await;
     }
     transport.close(code).await;
     code
@@ -189,6 +190,7 @@ impl<'a, T: Transport> Session<'a, T> {
                 self.notify_unread().await
             }
             Step::Reset(cursor) => {
+                self.notices.reset(cursor);
                 let epoch = self.epoch.clone();
                 self.send(&ServerFrame::Reset { cursor, epoch }).await
             }
@@ -242,17 +244,24 @@ impl<'a, T: Transport> Session<'a, T> {
             let answered = self.transport.last_heard() > self.heartbeat.last;
             self.heartbeat.unanswered = if answered { 0 } else { self.heartbeat.unanswered + 1 };
             if self.heartbeat.unanswered >= 2 {
-                // While this session was busy writing, the answer may have come and not been looked at.
-                if let Some(inbound) = self.transport.receive().now_or_never() {
-                    self.take(inbound).await?;
-                }
-                if self.transport.last_heard() <= self.heartbeat.last {
-                    return Err(CloseCode::Silent);
+                // While this session was busy, the answer may have come and not been looked at. If it still is, it
+                // is this side that does not read.
+                if self.requests.take_more() {
+                    if let Some(inbound) = self.transport.receive().now_or_never() {
+                        self.take(inbound).await?;
+                    }
+                    if self.transport.last_heard() <= self.heartbeat.last {
+                        return Err(CloseCode::Silent);
+                    }
                 }
                 self.heartbeat.unanswered = 0;
             }
             (self.heartbeat.last, self.heartbeat.due) = (now, now + HEARTBEAT);
-            self.transport.ping().await?;
+            tokio::select! {
+                biased;
+                result = self.transport.ping() => result?,
+                () = self.node.stop.cancelled() => return Err(CloseCode::Restart),
+            }
         }
         self.notify_unread().await
     }

@@ -24,8 +24,9 @@ const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 const BATCH: usize = 256;
 /// How long after it was accepted a command has its outcome, or the client is told that it is unknown.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// What a batch gets at least, however long it has waited.
-const LEAST: Duration = Duration::from_secs(1);
+/// What a batch gets at least, however long it has waited: longer than the store lets a lock be waited for, so that
+/// one locked mailbox has a definite answer.
+const LEAST: Duration = Duration::from_millis(2_500);
 /// Between two tries of a batch.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
 

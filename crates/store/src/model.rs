@@ -103,7 +103,8 @@ pub enum Refusal {
     NotFound,
     /// The client message id names another message.
     ClientMessageIdReused,
-    /// The store ended it, for a reason that may pass. It may be tried again.
+    /// The store ended it, or had no time for it, for a reason that may pass. Whether it was done shows when it is
+    /// tried again.
     Busy,
     /// The store does not take it as it is.
     Failed,

@@ -47,7 +47,10 @@ pub(super) async fn poll(
         // Since it was asked where the mailbox stands, the store may have been set back.
         return match items.front() {
             Some(first) if first.seq == cursor.next() => answer(&items, cursor, epoch),
-            _ => reset(head.last_seq, epoch),
+            _ => {
+                let head = node.source.hub.head(mailbox).await.map_err(|error| store_unavailable(&error))?;
+                reset(head.last_seq, epoch)
+            }
         };
     }
     let wait = Duration::from_secs(query.wait.unwrap_or(0)).min(MAX_WAIT).min(caller.time_left());

@@ -110,9 +110,10 @@ impl Mailbox {
         self.forget();
     }
 
-    /// The store has nothing after `last` up to `known`: what was heard of it was wrong, or is lost.
-    pub(super) fn disbelieve(&mut self, known: Seq) {
-        if let Some(last) = self.last.filter(|last| *last < known) {
+    /// The store was asked for what comes up to `asked`, and what it gave was accepted. If that was less, what was
+    /// heard of the rest was wrong, or is lost.
+    pub(super) fn disbelieve(&mut self, asked: Seq) {
+        if let Some(last) = self.last.filter(|last| *last < asked) {
             self.known = last;
             self.held.clear();
         }

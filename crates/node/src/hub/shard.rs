@@ -19,6 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::heads::Readings;
+use self::repair::REPAIRS;
 use super::Surroundings;
 use super::mailbox::{Accepted, Mailbox};
 use super::outlet::Outlet;
@@ -60,8 +61,8 @@ enum Done {
     Subscribed(MailboxId),
     Requested(Vec<(MailboxId, Vec<Request>)>, Readings),
     Swept(usize, Readings),
-    /// With how far the gap went, if all of it was asked for.
-    Paged(MailboxId, Option<Seq>, Result<Vec<Entry>, StoreError>),
+    /// With how far it was asked.
+    Paged(MailboxId, Seq, Result<Vec<Entry>, StoreError>),
 }
 
 /// A mailbox with what the shard must know of it.
@@ -116,7 +117,8 @@ impl Shard {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut turn = Vec::with_capacity(TURN);
         loop {
-            let gap_due = self.gaps.front().map(|(due, _)| *due);
+            // While as many as may be are read for, the others wait.
+            let gap_due = self.gaps.front().map(|(due, _)| *due).filter(|_| self.repairs < REPAIRS);
             tokio::select! {
                 () = stop.cancelled() => break,
                 taken = commands.recv_many(&mut turn, TURN) => {
@@ -233,7 +235,7 @@ impl Shard {
                     self.sweep(slice);
                 }
             }
-            Done::Paged(id, whole, entries) => self.repair(id, whole, entries),
+            Done::Paged(id, asked, entries) => self.repair(id, asked, entries),
         }
     }
 }

@@ -32,6 +32,11 @@ impl UnreadNotices {
         }
     }
 
+    /// The store was set back to this position: what stands after it counts anew.
+    pub(super) fn reset(&mut self, cursor: Seq) {
+        self.at = self.at.min(cursor);
+    }
+
     /// The client has asked, and was told what the head says.
     pub(super) fn told(&mut self, head: &Head) {
         self.learn(head.last_seq, head.unread);
@@ -73,6 +78,9 @@ mod tests {
         assert_eq!(notices.due(), None);
         notices.learn(Seq(13), 6);
         assert_eq!(notices.take(), Some(6));
+        notices.reset(Seq(4));
+        notices.learn(Seq(5), 1);
+        assert_eq!(notices.known, 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -128,7 +128,7 @@ impl<'a> Batch<'a> {
         let (begin, lock, write, commit) = tokio::task::coop::unconstrained(async {
             join!(
                 // Whatever the default of the database is: the second statement must see what the first waited for.
-                first.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
+                first.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
                 self.lock().execute(&mut second),
                 self.write().load::<AnswerRow>(&mut third),
                 fourth.batch_execute("COMMIT"),

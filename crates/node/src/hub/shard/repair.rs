@@ -6,14 +6,14 @@ use switchboard_protocol::{MailboxId, Seq};
 use switchboard_store::{Entry, StoreError};
 use tokio::time::Instant;
 
-use super::{Done, REORDER_WAIT, Shard, slice_of};
+use super::{Done, Shard, slice_of};
 use crate::hub::mailbox::{Accepted, WIDE_GAP};
 use crate::packet::Packet;
 
 /// Entries read at a time to close a gap; more follow.
 const REPAIR: i64 = 100;
 /// Gaps that are read for at a time: the others wait, and leave connections of the store to those who page.
-const REPAIRS: usize = 2;
+pub(super) const REPAIRS: usize = 2;
 /// How soon a reading that failed is tried again.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 
@@ -50,26 +50,17 @@ impl Shard {
             place.mailbox.send_back();
             return;
         }
-        if self.repairs == REPAIRS {
-            place.mailbox.repairing = false;
-            self.watch_gap(id, REORDER_WAIT);
-            return;
-        }
         self.surroundings.metrics.gaps_repaired.inc();
         self.repairs += 1;
         let store = self.surroundings.store.clone();
-        let whole = (missing <= REPAIR).then_some(known);
-        let reading = async move { Done::Paged(id, whole, store.page(id, last, missing.min(REPAIR)).await) };
+        let missing = missing.min(REPAIR);
+        let asked = Seq(last.0 + missing);
+        let reading = async move { Done::Paged(id, asked, store.page(id, last, missing).await) };
         self.work.push(Box::pin(reading));
     }
 
     /// Forwards what a gap lacked; what is still missing then is read again.
-    pub(super) fn repair(
-        &mut self,
-        id: MailboxId,
-        whole: Option<Seq>,
-        entries: Result<Vec<Entry>, StoreError>,
-    ) {
+    pub(super) fn repair(&mut self, id: MailboxId, asked: Seq, entries: Result<Vec<Entry>, StoreError>) {
         self.repairs -= 1;
         let Some(place) = self.places[slice_of(id)].get_mut(&id) else {
             return;
@@ -82,13 +73,17 @@ impl Shard {
                         self.surroundings.metrics.hub_repaired.inc();
                     }
                 }
-                if let Some(known) = whole {
-                    place.mailbox.disbelieve(known);
-                }
+                place.mailbox.disbelieve(asked);
+                // There was progress, or there is no gap any more.
                 self.watch_gap(id, Duration::ZERO);
             }
             Err(error) => {
-                tracing::debug!("a gap in mailbox {id} cannot be closed yet: {error}");
+                match error {
+                    StoreError::Rejected(_) => {
+                        tracing::error!("a gap in mailbox {id} cannot be closed: {error}")
+                    }
+                    _ => tracing::debug!("a gap in mailbox {id} cannot be closed yet: {error}"),
+                }
                 self.watch_gap(id, RETRY_WAIT);
             }
         }
