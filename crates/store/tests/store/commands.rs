@@ -15,6 +15,7 @@ use crate::Test;
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_message_makes_two_entries", |store| a_message_makes_two_entries(store).boxed()),
     ("a_repeat_answers_with_the_first", |store| a_repeat_answers_with_the_first(store).boxed()),
+    ("a_repeat_overtakes_nothing", |store| a_repeat_overtakes_nothing(store).boxed()),
     ("a_batch_keeps_its_order", |store| a_batch_keeps_its_order(store).boxed()),
     ("what_is_refused_changes_nothing", |store| what_is_refused_changes_nothing(store).boxed()),
     ("a_message_to_oneself_is_read", |store| a_message_to_oneself_is_read(store).boxed()),
@@ -111,6 +112,43 @@ async fn a_repeat_answers_with_the_first(store: Store) -> anyhow::Result<()> {
     assert_eq!(other[1], Outcome::Refused(Refusal::ClientMessageIdReused));
     assert_eq!(other[2], Outcome::Refused(Refusal::ClientMessageIdReused));
     assert_eq!((unread(&store, 2).await?, store.count_messages().await?), (4, 4));
+    Ok(())
+}
+
+/// The first was refused, so that the second would be new: behind what stands between, it has to be asked again.
+async fn a_repeat_overtakes_nothing(store: Store) -> anyhow::Result<()> {
+    let outcomes =
+        commit(&store, vec![send(1, 99, "x", "a"), send(1, 2, "x", "a"), send(1, 2, "y", "b")]).await?;
+    assert_eq!(outcomes[0], Outcome::Refused(Refusal::UnknownRecipient));
+    assert_eq!(outcomes[1], Outcome::Refused(Refusal::Busy));
+    assert!(matches!(outcomes[2], Outcome::Committed(_)));
+    // The very same again has the very same answer.
+    let outcomes =
+        commit(&store, vec![send(1, 99, "z", "a"), send(1, 99, "z", "a"), send(1, 99, "z", "a")]).await?;
+    assert_eq!(outcomes, vec![Outcome::Refused(Refusal::UnknownRecipient); 3]);
+    Ok(())
+}
+
+/// Somebody sits on a mailbox for longer than a lock is waited for.
+pub(crate) async fn one_locked_mailbox_spoils_no_other(store: Store, url: &str) -> anyhow::Result<()> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    client.batch_execute("BEGIN; SELECT * FROM mailboxes WHERE owner_id = 5 FOR UPDATE").await?;
+    let batch = vec![send(1, 2, "a", "x"), send(1, 5, "b", "x"), send(3, 2, "c", "x"), send(3, 5, "d", "x")];
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let outcomes = store.committer().commit(Arc::from(batch.clone()), deadline).await?;
+    assert!(Instant::now() < deadline + Duration::from_secs(2), "the deadline holds");
+    assert!(matches!(outcomes[0], Outcome::Committed(_)));
+    assert_eq!(
+        (&outcomes[1], &outcomes[3]),
+        (&Outcome::Refused(Refusal::Busy), &Outcome::Refused(Refusal::Busy))
+    );
+    client.batch_execute("ROLLBACK").await?;
+    // What the store had no time for may have been done behind our back: once, either way.
+    let outcomes = commit(&store, batch).await?;
+    assert!(matches!(outcomes[0], Outcome::Repeated(_)));
+    assert!(outcomes.iter().all(|outcome| !matches!(outcome, Outcome::Refused(_))), "{outcomes:?}");
+    assert_eq!((unread(&store, 2).await?, unread(&store, 5).await?), (2, 2));
     Ok(())
 }
 

@@ -9,12 +9,14 @@ mod plans;
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use libtest_mimic::{Arguments, Failed, Trial};
 use switchboard_protocol::UserId;
 use switchboard_store::{Import, Store};
 
 /// A test on a fresh store with users 1 to 5.
-type Test = fn(Store) -> futures_util::future::BoxFuture<'static, anyhow::Result<()>>;
+type Test = fn(Store) -> BoxFuture<'static, anyhow::Result<()>>;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -51,15 +53,26 @@ fn main() {
             Ok(plans::on_sqlite(store, &path).await?)
         })
     }));
-    let trial = Trial::test(format!("postgres::{pages}"), move || {
-        let server = server.get_or_init(|| servers::Postgres::start().expect("Postgres starts"));
-        let url = server.create_database("pages")?;
-        on_postgres.block_on(async {
-            let store = prepared(Store::open(&url, 4).await?).await?;
-            Ok(plans::on_postgres(store, &url).await?)
-        })
-    });
-    trials.push(trial.with_ignored_flag(without_postgres));
+    type OnUrl = for<'a> fn(Store, &'a str) -> BoxFuture<'a, anyhow::Result<()>>;
+    let with_url: [(&str, OnUrl); 2] = [
+        (pages, |store, url| plans::on_postgres(store, url).boxed()),
+        ("one_locked_mailbox_spoils_no_other", |store, url| {
+            commands::one_locked_mailbox_spoils_no_other(store, url).boxed()
+        }),
+    ];
+    for (name, test) in with_url {
+        let (runtime, server) = (Arc::clone(&on_postgres), Arc::clone(&server));
+        let trial = Trial::test(format!("postgres::{name}"), move || {
+            let server = server.get_or_init(|| servers::Postgres::start().expect("Postgres starts"));
+            let url = server.create_database(name)?;
+            runtime.block_on(async {
+                let store = prepared(Store::open(&url, 4).await?).await?;
+                Ok(test(store, &url).await?)
+            })
+        });
+        trials.push(trial.with_ignored_flag(without_postgres));
+    }
+    drop((on_postgres, server));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // `exit` runs no destructors, and the server must not outlive the tests.
     drop(Arc::into_inner(postgres));
