@@ -47,7 +47,7 @@ pub struct Feed {
 }
 
 enum Work {
-    Page(BoxFuture<'static, Result<Vec<Entry>, StoreError>>),
+    Page(BoxFuture<'static, Result<VecDeque<Item>, StoreError>>),
     Attach(BoxFuture<'static, Result<Attachment, StoreError>>),
     Wait(BoxFuture<'static, ()>),
 }
@@ -87,14 +87,18 @@ impl Source {
         Ok((Feed { source: self.clone(), mailbox, cursor, attachment, work: None }, head))
     }
 
-    /// The entries after a position, read once, as they would come from a feed.
+    /// Up to `limit` entries after a position, read once, as they would come from a feed.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn page(&self, mailbox: MailboxId, after: Seq) -> Result<VecDeque<Item>, StoreError> {
+    /// [`StoreError::Unavailable`], and [`StoreError::Rejected`] for an entry that cannot be read.
+    pub async fn page(
+        &self,
+        mailbox: MailboxId,
+        after: Seq,
+        limit: i64,
+    ) -> Result<VecDeque<Item>, StoreError> {
         let store = self.store.clone();
-        let entries = self.on_backend(async move { store.page(mailbox, after, PAGE).await }).await?;
-        items(entries)
+        items(self.on_backend(async move { store.page(mailbox, after, limit).await }).await?)
     }
 }
 
@@ -153,10 +157,9 @@ impl Feed {
             return Some(self.reset(at));
         }
         if self.cursor < at {
-            let (store, mailbox, cursor) = (self.source.store.clone(), self.mailbox, self.cursor);
+            let (source, mailbox, cursor) = (self.source.clone(), self.mailbox, self.cursor);
             let limit = PAGE.min(at.0 - cursor.0);
-            self.work =
-                Some(Work::Page(self.on_backend(async move { store.page(mailbox, cursor, limit).await })));
+            self.work = Some(Work::Page(Box::pin(async move { source.page(mailbox, cursor, limit).await })));
             return None;
         }
         let Ok(mut items) = self.attachment.outlet().take().await else {
@@ -179,8 +182,8 @@ impl Feed {
         Some(Step::Items(items))
     }
 
-    fn turn_page(&mut self, result: Result<Vec<Entry>, StoreError>) -> Option<Step> {
-        match result.and_then(items) {
+    fn turn_page(&mut self, result: Result<VecDeque<Item>, StoreError>) -> Option<Step> {
+        match result {
             Ok(items) => match (items.front(), items.back()) {
                 (Some(first), Some(last)) if first.seq == self.cursor.next() => {
                     self.cursor = last.seq;
@@ -218,14 +221,6 @@ impl Feed {
             _ => tracing::debug!("mailbox {} waits for the store: {error}", self.mailbox),
         }
         self.work = Some(Work::Wait(Box::pin(sleep(RETRY_WAIT))));
-    }
-
-    fn on_backend<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-    ) -> BoxFuture<'static, Result<T, StoreError>> {
-        let source = self.source.clone();
-        Box::pin(async move { source.on_backend(work).await })
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
-use crate::hub::{HubHandle, Surroundings};
+use crate::hub::{HubHandle, Surroundings, stopping};
 use crate::metrics::{Kind, Metrics};
 use crate::packet::Packet;
 
@@ -75,12 +75,11 @@ impl WriterHandle {
             Command::Send(send) => send.content.len() + send.subject.len() + 512,
             Command::MarkRead { .. } => 256,
         };
-        let ended = || StoreError::Unavailable("the node is stopping".to_owned());
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(size).await.map_err(|_closed| ended())?;
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(size).await.map_err(|_closed| stopping())?;
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting { accepted: Instant::now(), reply, _bytes: bytes };
-        self.queue.send(Job { command, waiting }).await.map_err(|_closed| ended())?;
+        self.queue.send(Job { command, waiting }).await.map_err(|_closed| stopping())?;
         self.metrics.writer_queue.inc();
         Ok(answer)
     }

@@ -108,7 +108,7 @@ impl Store {
         let query = diesel::sql_query(query);
         let count: Count = match &*self.backend {
             Backend::Postgres(postgres) => query.get_result(&mut postgres.patient().await?).await?,
-            Backend::Sqlite(sqlite) => query.get_result(&mut sqlite.reader().await?.connection).await?,
+            Backend::Sqlite(sqlite) => query.get_result(&mut *sqlite.reader().await?).await?,
         };
         Ok(count.n)
     }

@@ -65,15 +65,14 @@ macro_rules! explain {
         let text = match &*$store.backend {
             Backend::Postgres(postgres) => {
                 let mut reader = postgres.reader().await?;
-                let lines = Explain($query, OfPostgres).load::<String>(&mut *reader.connection).await?;
-                reader.finished = true;
+                let lines = Explain($query, OfPostgres).load::<String>(&mut *reader).await?;
+                reader.finish();
                 lines.join("\n")
             }
             Backend::Sqlite(sqlite) => {
                 let mut reader = sqlite.reader().await?;
                 let query = Explain($query, OfSqlite);
-                let lines: Vec<(i32, i32, i32, String)> = query.load(&mut reader.connection).await?;
-                reader.finished = true;
+                let lines: Vec<(i32, i32, i32, String)> = query.load(&mut *reader).await?;
                 lines.into_iter().map(|(.., line)| line).collect::<Vec<_>>().join("\n")
             }
         };

@@ -41,24 +41,21 @@ pub struct Health {
 
 /// Runs a reading on a connection of whichever back end, within the deadline.
 ///
-/// A connection whose reading did not end is not put back: its answer may still be on the way.
+/// A connection to Postgres whose reading did not end is not put back: its answer may still be on the way.
 macro_rules! read {
     ($store:expr, $connection:ident => $query:expr) => {{
         let reading = async {
             match &*$store.backend {
                 Backend::Postgres(postgres) => {
                     let mut reader = postgres.reader().await?;
-                    let $connection = &mut *reader.connection;
+                    let $connection = &mut *reader;
                     let result = $query.await;
-                    reader.finished = true;
+                    reader.finish();
                     result.map_err(StoreError::from)
                 }
                 Backend::Sqlite(sqlite) => {
-                    let mut reader = sqlite.reader().await?;
-                    let $connection = &mut *reader.connection;
-                    let result = $query.await;
-                    reader.finished = true;
-                    result.map_err(StoreError::from)
+                    let $connection = &mut *sqlite.reader().await?;
+                    $query.await.map_err(StoreError::from)
                 }
             }
         };

@@ -8,6 +8,7 @@ use actix_web::http::header::{CACHE_CONTROL, ContentType};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use switchboard_protocol::events::{Events, EventsQuery};
 use switchboard_protocol::{ErrorCode, Seq, ServerFrame, Timestamp};
@@ -16,7 +17,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::socket::Open;
 use super::{NodeData, admit, authenticate, cursor, store_unavailable, time_until};
-use crate::feed::{Feed, Step};
+use crate::feed::{Feed, PAGE, Step};
 use crate::hub::Item;
 use crate::limits::ConnectionPermit;
 use crate::metrics::Kind;
@@ -43,7 +44,8 @@ pub(super) async fn poll(
         return reset(head.last_seq, epoch);
     }
     if cursor < head.last_seq {
-        let items = node.source.page(mailbox, cursor).await.map_err(|error| store_unavailable(&error))?;
+        let items =
+            node.source.page(mailbox, cursor, PAGE).await.map_err(|error| store_unavailable(&error))?;
         // Since it was asked where the mailbox stands, the store may have been set back.
         return match items.front() {
             Some(first) if first.seq == cursor.next() => answer(&items, cursor, epoch),
@@ -72,14 +74,17 @@ fn answer(items: &VecDeque<Item>, cursor: Seq, epoch: &str) -> Result<HttpRespon
         items.iter().map(|item| serde_json::from_str(&item.frame)).collect();
     let events = events.map_err(|_not_json| ApiError::new(ErrorCode::Internal, "something broke here"))?;
     let cursor = items.back().map_or(cursor, |item| item.seq);
-    let body = Events { events, cursor, epoch: epoch.to_owned() };
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
+    Ok(respond(events, cursor, epoch))
 }
 
 fn reset(cursor: Seq, epoch: &str) -> Result<HttpResponse, ApiError> {
     let reset = ServerFrame::<()>::Reset { cursor, epoch: epoch.to_owned() };
-    let body = Events { events: vec![reset], cursor, epoch: epoch.to_owned() };
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
+    Ok(respond(vec![reset], cursor, epoch))
+}
+
+fn respond<F: Serialize>(events: Vec<F>, cursor: Seq, epoch: &str) -> HttpResponse {
+    let body = Events { events, cursor, epoch: epoch.to_owned() };
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body)
 }
 
 /// An event stream (WHATWG HTML, section 9.2): `welcome`, then each entry with its position as its id.

@@ -29,6 +29,11 @@ const SHARDS: usize = 4;
 /// Commands that wait for a shard. Whoever sends waits for room; a shard waits for nobody.
 const QUEUE: usize = 1_024;
 
+/// What is left unanswered when the node stops.
+pub(crate) fn stopping() -> StoreError {
+    StoreError::Unavailable("the node is stopping".to_owned())
+}
+
 /// What the hub works with.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -175,7 +180,6 @@ impl HubHandle {
         command: Command,
         answer: oneshot::Receiver<Result<Head, StoreError>>,
     ) -> Result<Head, StoreError> {
-        let stopping = || StoreError::Unavailable("the node is stopping".to_owned());
         self.shards[Self::index(mailbox)].send(command).await.map_err(|_closed| stopping())?;
         answer.await.map_err(|_closed| stopping())?
     }

@@ -9,6 +9,7 @@ use switchboard_protocol::{
 };
 use switchboard_store::{Command, Head, Outcome, Refusal, SendCommand, StoreError};
 
+use crate::hub::stopping;
 use crate::limits::RetryAfter;
 use crate::metrics::Kind;
 use crate::packet::repeat;
@@ -135,8 +136,7 @@ impl<'a> Requests<'a> {
         match self.node.stop.run_until_cancelled(self.node.writer.submit(command)).await {
             Some(Ok(answer)) => {
                 self.answers.push(Box::pin(async move {
-                    let ended = || StoreError::Unavailable("the node is stopping".to_owned());
-                    let result = answer.await.map_err(|_closed| ended()).and_then(|result| result);
+                    let result = answer.await.map_err(|_closed| stopping()).and_then(|result| result);
                     Answer { origin, result: result.map(Done::Wrote) }
                 }));
                 None

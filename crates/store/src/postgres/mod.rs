@@ -42,31 +42,35 @@ pub(crate) struct Postgres {
 
 /// A connection of the pool, put back only if its reading ended.
 pub(crate) struct Reader {
-    pub(crate) connection: Checkout,
-    pub(crate) finished: bool,
+    connection: Option<Object<AsyncPgConnection>>,
+    finished: bool,
 }
 
-/// A pooled connection that can be taken out of its pool.
-pub(crate) struct Checkout(Option<Object<AsyncPgConnection>>);
-
-impl std::ops::Deref for Checkout {
-    type Target = AsyncPgConnection;
-
-    fn deref(&self) -> &AsyncPgConnection {
-        self.0.as_ref().expect("is there until the reader is dropped")
+impl Reader {
+    /// The reading has ended: the connection may serve another.
+    pub(crate) fn finish(&mut self) {
+        self.finished = true;
     }
 }
 
-impl std::ops::DerefMut for Checkout {
+impl std::ops::Deref for Reader {
+    type Target = AsyncPgConnection;
+
+    fn deref(&self) -> &AsyncPgConnection {
+        self.connection.as_ref().expect("is there until the reader is dropped")
+    }
+}
+
+impl std::ops::DerefMut for Reader {
     fn deref_mut(&mut self) -> &mut AsyncPgConnection {
-        self.0.as_mut().expect("is there until the reader is dropped")
+        self.connection.as_mut().expect("is there until the reader is dropped")
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
         if !self.finished
-            && let Some(object) = self.connection.0.take()
+            && let Some(object) = self.connection.take()
         {
             drop(Object::take(object));
         }
@@ -93,7 +97,7 @@ impl Postgres {
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader, StoreError> {
-        Ok(Reader { connection: Checkout(Some(self.pool.get().await?)), finished: false })
+        Ok(Reader { connection: Some(self.pool.get().await?), finished: false })
     }
 
     /// A connection outside the pool.

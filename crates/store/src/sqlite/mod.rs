@@ -44,12 +44,6 @@ pub(crate) struct Sqlite {
     held: OnceLock<File>,
 }
 
-/// A connection of the pool. Its reading goes on to its end even if nobody waits for it.
-pub(crate) struct Reader {
-    pub(crate) connection: Object<AsyncSqlite>,
-    pub(crate) finished: bool,
-}
-
 impl Sqlite {
     pub(crate) async fn open(path: &str, pool_size: usize) -> Result<Self, StoreError> {
         let path = PathBuf::from(path);
@@ -83,8 +77,9 @@ impl Sqlite {
         Ok(())
     }
 
-    pub(crate) async fn reader(&self) -> Result<Reader, StoreError> {
-        Ok(Reader { connection: self.readers.get().await?, finished: false })
+    /// A connection of the pool. A reading on it goes on to its end even if nobody waits for it.
+    pub(crate) async fn reader(&self) -> Result<Object<AsyncSqlite>, StoreError> {
+        Ok(self.readers.get().await?)
     }
 
     /// Runs `work` on the connection that writes.
