@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use switchboard_protocol::client_frame::{ClientFrame, SendMessage};
+use switchboard_protocol::client_frame::ClientFrame;
 use switchboard_protocol::{ErrorFrame, MessageId, Seq, UserId};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::outbox::{Awaiting, Reply, Request};
 use crate::session::Session;
-use crate::{Config, Event};
+use crate::{Config, Draft, Event};
 
 /// Requests on their way to the task; the outbox behind it holds the rest.
 const REQUESTS: usize = 16;
@@ -76,14 +76,28 @@ impl Client {
         content: &str,
         client_message_id: Option<String>,
     ) -> Result<Answer<Acknowledged>, RequestError> {
-        let client_message_id =
-            client_message_id.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
-        let frame = ClientFrame::SendMessage(SendMessage {
-            recipient_id: to,
-            subject: subject.to_owned(),
-            content: content.to_owned(),
-            client_message_id: Some(client_message_id.clone()),
-        });
+        let (subject, content) = (subject.to_owned(), content.to_owned());
+        self.post_draft(Draft { subject, client_message_id, ..Draft::new(to, content) }).await
+    }
+
+    /// As [`Self::send`], with all that a message may have.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    ///
+    /// # Cancel safety
+    /// As [`Self::send`].
+    pub async fn send_draft(&self, draft: Draft) -> Result<Acknowledged, RequestError> {
+        self.post_draft(draft).await?.await
+    }
+
+    /// As [`Self::post`], with all that a message may have.
+    ///
+    /// # Errors
+    /// If the client ended.
+    pub async fn post_draft(&self, draft: Draft) -> Result<Answer<Acknowledged>, RequestError> {
+        let (message, client_message_id) = draft.into_frame();
+        let frame = ClientFrame::SendMessage(message);
         self.request(frame, |reply| Awaiting::Sent { client_message_id, reply }).await
     }
 

@@ -1,6 +1,7 @@
 //! A typed asynchronous client of Switchboard: it reconnects, resumes and keeps an outbox.
 //!
 //! - [`client`]: the handle, and what a request may come to.
+//! - [`draft`]: a message before it is sent.
 //! - [`config`]: where to connect, as whom, from which position.
 //! - [`event`]: what the consumer hears of, and the bounded way to it.
 //! - `session`: the task behind the handle; it owns the cursor and outlives connections.
@@ -28,6 +29,7 @@
 
 pub mod client;
 pub mod config;
+pub mod draft;
 pub mod event;
 mod link;
 mod outbox;
@@ -35,4 +37,5 @@ mod session;
 
 pub use client::{Acknowledged, Answer, Client, RequestError};
 pub use config::{Backoff, Config};
+pub use draft::Draft;
 pub use event::Event;

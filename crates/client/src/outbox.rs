@@ -132,14 +132,21 @@ impl Outbox {
         self.paused_until = None;
     }
 
-    /// Lets a frame answer the request that it belongs to.
+    /// Lets a frame answer the request that it belongs to, or the requests: several messages may be read at once.
     pub(crate) fn settle(&mut self, frame: &ServerFrame) -> Settled {
+        if let ServerFrame::MessageRead { message_id: id, message_ids, .. } = frame {
+            let mut settled = Settled::Nothing;
+            while let Some(pending) = self.take(|pending| {
+                matches!(&pending.awaiting, Awaiting::Read { message_id, .. }
+                    if message_id == id || message_ids.contains(message_id))
+            }) {
+                settled = self.answer(pending, frame);
+            }
+            return settled;
+        }
         let pending = match frame {
             ServerFrame::MessageSent { client_message_id: Some(id), .. } => self.take(
                 |pending| matches!(&pending.awaiting, Awaiting::Sent { client_message_id, .. } if client_message_id == id),
-            ),
-            ServerFrame::MessageRead { message_id: id, .. } => self.take(
-                |pending| matches!(&pending.awaiting, Awaiting::Read { message_id, .. } if message_id == id),
             ),
             ServerFrame::UnreadCount { request_id: Some(RequestId::Number(number)), .. } => {
                 self.take(|pending| pending.number == *number)
@@ -153,12 +160,14 @@ impl Outbox {
                 self.retry(pending, error.retry_after_ms);
                 Settled::Retried
             }
-            (Some(pending), frame) => {
-                self.window = self.capacity.min(self.window + 1);
-                pending.answer(frame);
-                Settled::Answered
-            }
+            (Some(pending), frame) => self.answer(pending, frame),
         }
+    }
+
+    fn answer(&mut self, pending: Pending, frame: &ServerFrame) -> Settled {
+        self.window = self.capacity.min(self.window + 1);
+        pending.answer(frame);
+        Settled::Answered
     }
 
     /// The answer to a request that was put off may still come: its outcome was unknown.

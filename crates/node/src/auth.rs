@@ -1,8 +1,17 @@
-//! Who asks: tokens, and where they stand in a request.
+//! Who asks, as far as it can be told without the store.
 //!
-//! Authentication is a function of the request's head alone ([`bearer`], then [`Tokens::verify`]), so that
-//! an HTTP handler and a WebSocket's upgrade share it. Cookies and tickets are not read.
+//! Authentication is a function of the request's head alone, so that an HTTP handler and a WebSocket's upgrade share
+//! it. A head has a [`bearer`] token, which is a JWT for [`Tokens::verify`] or an API key (it begins with
+//! [`API_KEY_PREFIX`]); or a browser's cookie ([`session_token`]), which counts only if [`Edge::check_origin`] agrees;
+//! or a ticket. Keys, sessions and tickets are looked up in the store by their [`secret_hash`].
 
+mod cookie;
+mod edge;
+mod jwks;
+mod names;
+mod origin;
+mod password;
+mod secret;
 mod token;
 
 #[cfg(test)]
@@ -12,13 +21,20 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use switchboard_protocol::ErrorCode;
 use thiserror::Error;
 
-pub use token::{Claims, Tokens};
+pub use cookie::{clear_cookie, session_token, set_cookie};
+pub use edge::Edge;
+pub use names::{check_full_name, check_username};
+pub use origin::ForeignOrigin;
+pub(crate) use origin::parse_origin;
+pub use password::{Busy, Passwords, check_new_password, hash_now};
+pub use secret::{API_KEY_PREFIX, new_api_key, new_secret, secret_hash};
+pub use token::{Claims, Subject, Tokens};
 
 /// Why a request has no user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AuthError {
     /// There are no credentials.
-    #[error("a bearer token is needed")]
+    #[error("credentials are needed")]
     Missing,
     /// There are credentials, and they do not count. Why not is no business of who sent them.
     #[error("the credentials are not valid")]

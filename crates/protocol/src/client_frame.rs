@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::ids::MAX_ID;
-use crate::limits::{CLIENT_MESSAGE_ID_BYTES, CONTENT_BYTES, REQUEST_ID_BYTES, SUBJECT_CHARS};
-use crate::{ErrorCode, ErrorFrame, MessageId, UserId};
+use crate::limits::{ATTACHMENTS, CLIENT_MESSAGE_ID_BYTES, CONTENT_BYTES, REQUEST_ID_BYTES, SUBJECT_CHARS};
+use crate::{AttachmentId, ErrorCode, ErrorFrame, MessageId, UserId};
 
 /// A frame from a client to a node, tagged by `type`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +38,20 @@ pub struct SendMessage {
     /// Names the message for its sender: sending it again under the same id makes no second one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_message_id: Option<String>,
+    /// Files that the sender uploaded for this message.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachment_ids: Vec<AttachmentId>,
+}
+
+impl SendMessage {
+    /// Reads and checks the body of a request, which has the fields of the frame.
+    ///
+    /// # Errors
+    /// As [`Envelope::parse`].
+    pub fn parse(text: &str) -> Result<Self, FrameError> {
+        let raw = Fields::read(text).map_err(Refusal::anonymous)?;
+        raw.send_message(raw.client_message_id()).map_err(Refusal::anonymous)
+    }
 }
 
 /// A frame with what is around it.
@@ -154,6 +168,8 @@ struct Fields<'a> {
     client_message_id: Option<&'a RawValue>,
     #[serde(borrow)]
     message_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    attachment_ids: Option<&'a RawValue>,
 }
 
 impl<'a> Fields<'a> {
@@ -212,28 +228,56 @@ impl<'a> Fields<'a> {
             Some(value) => text_of("content", value)?,
             None => String::new(),
         };
-        check_message(&subject, &content)?;
-        Ok(SendMessage { recipient_id, subject, content, client_message_id: client_message_id? })
+        let attachment_ids = self.attachment_ids()?;
+        check_message(&subject, &content, attachment_ids.len())
+            .map_err(|(code, message)| Refusal(code, message))?;
+        let client_message_id = client_message_id?;
+        Ok(SendMessage { recipient_id, subject, content, client_message_id, attachment_ids })
+    }
+
+    fn attachment_ids(&self) -> Result<Vec<AttachmentId>, Refusal> {
+        let Some(value) = self.attachment_ids else {
+            return Ok(Vec::new());
+        };
+        let wrong = || invalid("attachment_ids", "a list of ids, none of them twice");
+        let values: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_no_list| wrong())?;
+        let mut ids = Vec::with_capacity(values.len());
+        for value in values {
+            let id = AttachmentId(id_of(value).ok_or_else(wrong)?);
+            if ids.contains(&id) {
+                return Err(wrong());
+            }
+            ids.push(id);
+            if ids.len() > ATTACHMENTS {
+                let message = format!("a message may have {ATTACHMENTS} attachments");
+                return Err(Refusal(ErrorCode::TooManyAttachments, message));
+            }
+        }
+        Ok(ids)
     }
 }
 
-fn check_message(subject: &str, content: &str) -> Result<(), Refusal> {
+/// Checks the texts of a message with this number of attachments.
+///
+/// # Errors
+/// A code and a sentence.
+pub fn check_message(subject: &str, content: &str, n_attachments: usize) -> Result<(), (ErrorCode, String)> {
     if subject.chars().count() > SUBJECT_CHARS {
         let message = format!("`subject` is longer than {SUBJECT_CHARS} characters");
-        return Err(Refusal(ErrorCode::SubjectTooLong, message));
+        return Err((ErrorCode::SubjectTooLong, message));
     }
     if content.len() > CONTENT_BYTES {
         let message = format!("`content` is larger than {CONTENT_BYTES} bytes");
-        return Err(Refusal(ErrorCode::ContentTooLarge, message));
+        return Err((ErrorCode::ContentTooLarge, message));
     }
     for (field, text) in [("subject", subject), ("content", content)] {
         // Postgres cannot keep it in a text.
         if text.contains('\0') {
-            return Err(invalid(field, "free of U+0000"));
+            return Err((ErrorCode::InvalidField, format!("`{field}` must be free of U+0000")));
         }
     }
-    if content.trim().is_empty() {
-        return Err(Refusal(ErrorCode::EmptyMessage, "a message needs content".to_owned()));
+    if content.trim().is_empty() && n_attachments == 0 {
+        return Err((ErrorCode::EmptyMessage, "a message needs content or an attachment".to_owned()));
     }
     Ok(())
 }
@@ -245,13 +289,20 @@ fn text_of(field: &str, value: &RawValue) -> Result<String, Refusal> {
 /// An id: a number, or a string of digits, which means that number.
 fn required(field: &str, value: Option<&RawValue>) -> Result<i64, Refusal> {
     let value = value.ok_or_else(|| Refusal(ErrorCode::MissingField, format!("`{field}` is missing")))?;
+    id_of(value).ok_or_else(|| invalid(field, "an id: an integer below 2^53, or a text of its digits"))
+}
+
+fn id_of(value: &RawValue) -> Option<i64> {
     let json = value.get();
     let text: Option<String> = serde_json::from_str(json).ok();
-    let digits = text.as_deref().unwrap_or(json);
+    parse_id(text.as_deref().unwrap_or(json))
+}
+
+/// An id as digits, as it stands in a path or a form.
+#[must_use]
+pub fn parse_id(digits: &str) -> Option<i64> {
     let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
-    number
-        .filter(|id| *id <= MAX_ID)
-        .ok_or_else(|| invalid(field, "an id: an integer below 2^53, or a text of its digits"))
+    number.filter(|id| *id <= MAX_ID)
 }
 
 #[cfg(test)]
@@ -270,6 +321,7 @@ mod tests {
             subject: String::new(),
             content: content.to_owned(),
             client_message_id: None,
+            attachment_ids: Vec::new(),
         })
     }
 
@@ -323,6 +375,47 @@ mod tests {
             Err(ErrorCode::ContentTooLarge),
         );
         check(&send(r#""content": "x", "client_message_id": "a b""#), Err(ErrorCode::InvalidField));
+    }
+
+    #[test]
+    fn attachments_are_a_few_ids_none_of_them_twice() {
+        let send = |ids: &str| {
+            format!(
+                r#"{{"type": "send_message", "recipient_id": 2, "content": "", "attachment_ids": {ids}}}"#
+            )
+        };
+        let with = |ids: &[i64]| match message(2, "") {
+            ClientFrame::SendMessage(message) => ClientFrame::SendMessage(SendMessage {
+                attachment_ids: ids.iter().copied().map(AttachmentId).collect(),
+                ..message
+            }),
+            other => other,
+        };
+        check(&send(r#"[31, "30"]"#), Ok(with(&[31, 30])));
+        for ids in ["[]", "null"] {
+            check(&send(ids), Err(ErrorCode::EmptyMessage));
+        }
+        for ids in ["7", r#""7""#, "{}", "[7, 7]", r#"[7, "07"]"#, "[-7]", "[null]", "[[7]]"] {
+            check(&send(ids), Err(ErrorCode::InvalidField));
+        }
+        let most: Vec<i64> = (1..).take(ATTACHMENTS).collect();
+        check(&send(&format!("{most:?}")), Ok(with(&most)));
+        let more: Vec<i64> = (0..).take(ATTACHMENTS + 1).collect();
+        check(&send(&format!("{more:?}")), Err(ErrorCode::TooManyAttachments));
+        check(&send("[7]").replace(r#""""#, r#""\u0000""#), Err(ErrorCode::InvalidField));
+    }
+
+    #[test]
+    fn a_body_is_a_frame_without_a_type() {
+        let body = r#"{"type": 5, "recipient_id": "2", "content": "x", "request_id": []}"#;
+        assert_eq!(SendMessage::parse(body).map(ClientFrame::SendMessage), Ok(message(2, "x")));
+        let code = |body: &str| SendMessage::parse(body).map_err(|error| error.code);
+        assert_eq!(code(r#"{"recipient_id": 2}"#), Err(ErrorCode::EmptyMessage));
+        assert_eq!(code(r#"{"content": "x"}"#), Err(ErrorCode::MissingField));
+        assert_eq!(code("[]"), Err(ErrorCode::InvalidFrame));
+        assert_eq!(code(""), Err(ErrorCode::InvalidJson));
+        let named = r#"{"recipient_id": 2, "content": "x", "client_message_id": ""}"#;
+        assert_eq!(code(named), Err(ErrorCode::InvalidField));
     }
 
     #[test]

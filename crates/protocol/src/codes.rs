@@ -3,11 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 macro_rules! error_codes {
     ($($variant:ident $text:literal $status:literal $doc:literal)*) => {
         /// Why a request was refused. The same text stands in an `error` frame and in an HTTP problem document.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         #[non_exhaustive]
         pub enum ErrorCode {
@@ -53,11 +54,20 @@ error_codes! {
     ContentTooLarge "content_too_large" 413 "The content is over its limit."
     SubjectTooLong "subject_too_long" 400 "The subject is over its limit."
     FrameTooLarge "frame_too_large" 413 "The frame is over its limit; the connection is closed."
+    UnknownAttachment "unknown_attachment" 404 "An attachment that this user did not upload, or that belongs to a message already."
+    AttachmentTooLarge "attachment_too_large" 413 "A file is over its limit."
+    TooManyAttachments "too_many_attachments" 400 "There are more files than a message may have."
     UnknownRecipient "unknown_recipient" 404 "There is no such recipient, or not for this sender."
     NotFound "not_found" 404 "There is no such thing, or not for this user."
     ClientMessageIdReused "client_message_id_reused" 409 "The client message id was used for another message."
     Unauthorized "unauthorized" 401 "No credentials, or none that count."
+    ForeignOrigin "foreign_origin" 403 "A page of another origin asked, or the request does not say which did."
+    RegistrationClosed "registration_closed" 403 "Accounts are made by the operator here."
+    UsernameTaken "username_taken" 409 "Somebody has this user name."
     TokenExpired "token_expired" 401 "The token was good once."
+    MethodNotAllowed "method_not_allowed" 405 "The path is there, the method is not."
+    UnsupportedMediaType "unsupported_media_type" 415 "The body is of another type than this path takes."
+    RangeNotSatisfiable "range_not_satisfiable" 416 "The file has no such part."
     UpgradeRequired "upgrade_required" 426 "This path is for WebSocket handshakes."
     RateLimited "rate_limited" 429 "Too many of these: wait for `retry_after_ms`."
     TooManyConnections "too_many_connections" 429 "The user has as many connections as are allowed."
@@ -103,6 +113,8 @@ pub enum CloseCode {
     TryLater = 1013,
     /// The credentials of the connection have expired.
     CredentialsExpired = 4401,
+    /// The session was logged out, its key or token revoked, or the user disabled.
+    Revoked = 4403,
     /// No byte came from the client for two heartbeats.
     Silent = 4408,
     /// The client took no byte for 30 seconds while there was something for it.
@@ -120,6 +132,7 @@ impl CloseCode {
         Self::Restart,
         Self::TryLater,
         Self::CredentialsExpired,
+        Self::Revoked,
         Self::Silent,
         Self::TooSlow,
     ];
@@ -142,6 +155,7 @@ impl CloseCode {
             Self::Restart => "restart",
             Self::TryLater => "try_later",
             Self::CredentialsExpired => "credentials_expired",
+            Self::Revoked => "revoked",
             Self::Silent => "silent",
             Self::TooSlow => "too_slow",
         }
@@ -151,7 +165,11 @@ impl CloseCode {
     #[must_use]
     pub fn reaction(self) -> Reaction {
         match self {
-            Self::Normal | Self::ProtocolError | Self::InvalidUtf8 | Self::FrameTooLarge => Reaction::Stop,
+            Self::Normal
+            | Self::ProtocolError
+            | Self::InvalidUtf8
+            | Self::FrameTooLarge
+            | Self::Revoked => Reaction::Stop,
             Self::Internal | Self::Restart | Self::TryLater | Self::Silent | Self::TooSlow => {
                 Reaction::Reconnect
             }

@@ -1,11 +1,12 @@
 //! The bodies of `GET /api/v1/events` and of its stream.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Seq;
 
 /// Query of the event endpoints and of the WebSocket handshake.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 pub struct EventsQuery {
     /// The last position seen; without it, the mailbox's present end.
     pub cursor: Option<Seq>,
@@ -16,7 +17,7 @@ pub struct EventsQuery {
 }
 
 /// Answer of `GET /api/v1/events`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Events<F> {
     /// The entries after the cursor, as the frames of a WebSocket, or a single `reset`.
     pub events: Vec<F>,

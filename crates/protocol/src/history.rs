@@ -1,11 +1,12 @@
 //! The query and the body of `GET /api/v1/conversations/{id}/messages`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{MessageData, MessageId};
 
 /// Which page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 pub struct HistoryQuery {
     /// Only messages before this one; without it, the newest.
     pub before: Option<MessageId>,
@@ -14,7 +15,7 @@ pub struct HistoryQuery {
 }
 
 /// A page of a conversation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryPage {
     /// Newest first.
     pub messages: Vec<MessageData>,

@@ -7,6 +7,7 @@ use std::num::ParseIntError;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The largest identifier on the wire: 2^53 - 1.
 pub const MAX_ID: i64 = (1 << 53) - 1;
@@ -14,7 +15,7 @@ pub const MAX_ID: i64 = (1 << 53) - 1;
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
         #[serde(transparent)]
         pub struct $name(pub i64);
 
@@ -49,6 +50,10 @@ id!(
 id!(
     /// A message. Ascends in `seq` order within a conversation.
     MessageId
+);
+id!(
+    /// A file that was uploaded.
+    AttachmentId
 );
 id!(
     /// The position of an entry in its mailbox: 1, 2, 3, … without a hole. As a cursor: the last position seen, 0 before the first.

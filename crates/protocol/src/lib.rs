@@ -3,7 +3,8 @@
 //! - [`ids`]: identifiers as types, [`time`]: points in time as they are written.
 //! - [`client_frame`]: what a client may say, parsed and checked field by field.
 //! - [`server_frame`]: what a node says, one enum for both directions of (de)serialisation.
-//! - [`events`] and [`history`]: the queries and bodies of the HTTP endpoints, [`problem`]: the error body of HTTP.
+//! - [`events`], [`history`] and [`api`]: the queries and bodies of the HTTP endpoints, [`problem`]: the error body of
+//!   HTTP; [`former`]: the bodies of the former system's endpoints.
 //! - [`codes`]: the error codes and the close codes, one table each.
 //! - [`limits`]: the sizes that both sides may rely on.
 //!
@@ -13,9 +14,11 @@
 //! To add a client frame: a variant of [`ClientFrame`], its fields in `client_frame::fields`, its row and
 //! example in the README. To add a server frame: a variant of [`ServerFrame`], likewise.
 
+pub mod api;
 pub mod client_frame;
 pub mod codes;
 pub mod events;
+pub mod former;
 pub mod history;
 pub mod ids;
 pub mod limits;
@@ -25,7 +28,7 @@ pub mod time;
 
 pub use client_frame::{ClientFrame, Envelope, FrameError, RequestId};
 pub use codes::{CloseCode, ErrorCode, Reaction};
-pub use ids::{ConversationId, MailboxId, MessageId, Seq, UserId};
+pub use ids::{AttachmentId, ConversationId, MailboxId, MessageId, Seq, UserId};
 pub use limits::Limits;
-pub use server_frame::{ErrorFrame, Incoming, MessageData, ServerFrame, Status, Welcome};
+pub use server_frame::{Attachment, ErrorFrame, Incoming, MessageData, ServerFrame, Status, Welcome};
 pub use time::Timestamp;

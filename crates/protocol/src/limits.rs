@@ -8,6 +8,16 @@ pub const FRAME_BYTES: usize = 256 * 1024;
 pub const CONTENT_BYTES: usize = 32 * 1024;
 /// The subject of a message, in characters.
 pub const SUBJECT_CHARS: usize = 255;
+/// Files of one message.
+pub const ATTACHMENTS: usize = 10;
+/// The name of a file, in characters; a longer one is cut.
+pub const FILENAME_CHARS: usize = 255;
+/// A user name or a full name, in characters.
+pub const NAME_CHARS: usize = 150;
+/// The shortest password, in characters.
+pub const PASSWORD_MIN_CHARS: usize = 8;
+/// The longest password, in bytes.
+pub const PASSWORD_BYTES: usize = 1024;
 /// A client message id, in bytes of printable ASCII.
 pub const CLIENT_MESSAGE_ID_BYTES: usize = 128;
 /// A request id that is a text, in bytes.
@@ -22,6 +32,10 @@ pub struct Limits {
     pub content_bytes: usize,
     /// See [`SUBJECT_CHARS`].
     pub subject_chars: usize,
+    /// See [`ATTACHMENTS`].
+    pub attachments: usize,
+    /// A file, in bytes.
+    pub attachment_bytes: u64,
     /// Messages that a user may send a second, on average.
     pub messages_per_second: u32,
 }

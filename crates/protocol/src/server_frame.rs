@@ -1,8 +1,9 @@
 //! What a node says.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::{ConversationId, ErrorCode, Limits, MessageId, RequestId, Seq, Timestamp, UserId};
+use crate::{AttachmentId, ConversationId, ErrorCode, Limits, MessageId, RequestId, Seq, Timestamp, UserId};
 
 /// A frame from a node to a client, tagged by `type`.
 ///
@@ -45,8 +46,11 @@ pub enum ServerFrame<D = MessageData> {
     MessageRead {
         /// Position in the mailbox.
         seq: Seq,
-        /// The message.
+        /// The message; of several, the newest.
         message_id: MessageId,
+        /// All of them, if several were read at once.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        message_ids: Vec<MessageId>,
         /// Always success: a refusal is an `error`.
         status: Status,
         /// Messages received and not read, after this.
@@ -62,12 +66,29 @@ pub enum ServerFrame<D = MessageData> {
     ReadReceipt {
         /// Position in the mailbox.
         seq: Seq,
-        /// The message.
+        /// The message; of several, the newest.
         message_id: MessageId,
+        /// All of them, if several were read at once.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        message_ids: Vec<MessageId>,
         /// Who read it.
         reader_id: UserId,
         /// When.
         read_at: Timestamp,
+    },
+    /// A message was deleted: by its sender, for both; by its recipient, for themselves.
+    MessageDeleted {
+        /// Position in the mailbox.
+        seq: Seq,
+        /// The message.
+        message_id: MessageId,
+        /// Messages received and not read, after this.
+        unread_count: i64,
+    },
+    /// An entry that no longer says anything: its message was deleted.
+    Void {
+        /// Position in the mailbox.
+        seq: Seq,
     },
     /// The count of messages received and not read: on request, and after a change.
     UnreadCount {
@@ -124,7 +145,7 @@ pub struct Welcome {
 }
 
 /// A user, as others see them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     /// The user.
     pub id: UserId,
@@ -135,7 +156,7 @@ pub struct User {
 }
 
 /// A message, as both its parties see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MessageData {
     /// `new_message`, again: clients of the former system look here.
     #[serde(rename = "type")]
@@ -159,11 +180,36 @@ pub struct MessageData {
     /// Whether the recipient has read it. On the wire of the sender: whether it was read from the start.
     pub is_read: bool,
     /// Its files.
-    pub attachments: Vec<serde_json::Value>,
+    pub attachments: Vec<Attachment>,
+}
+
+/// A file of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attachment {
+    /// The attachment.
+    pub id: AttachmentId,
+    /// As its uploader named it: a name without folders, to be shown as text.
+    pub filename: String,
+    /// In bytes.
+    pub file_size: i64,
+    /// As its first bytes tell, `application/octet-stream` if they do not.
+    pub media_type: String,
+    /// Where it is, on any node: a path.
+    pub url: String,
+    /// The same, where clients of the former system look.
+    pub download_url: String,
+}
+
+impl Attachment {
+    /// Where the attachment with this id is.
+    #[must_use]
+    pub fn url_of(id: AttachmentId) -> String {
+        format!("/messages/download/{id}/")
+    }
 }
 
 /// The outcome that a client of the former system looks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It is done and durable.

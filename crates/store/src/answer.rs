@@ -18,6 +18,7 @@ pub(crate) type AnswerColumns = (
     SmallInt,
     BigInt,
     BigInt,
+    Nullable<Text>,
     BigInt,
     Text,
     Nullable<BigInt>,
@@ -30,7 +31,7 @@ pub(crate) type AnswerColumns = (
 pub(crate) struct AnswerRow {
     /// The command's place in the batch.
     pub(crate) ord: i32,
-    /// One of [`DONE`], [`DONE_BEFORE`], [`DONE_DIFFERENTLY`].
+    /// One of [`DONE`], [`DONE_BEFORE`], [`DONE_DIFFERENTLY`], [`NO_SUCH_FILE`].
     pub(crate) outcome: i16,
     pub(crate) mailbox: i64,
     pub(crate) seq: i64,
@@ -38,6 +39,8 @@ pub(crate) struct AnswerRow {
     pub(crate) kind: i16,
     pub(crate) conversation: i64,
     pub(crate) message: i64,
+    /// A JSON list, if there are several.
+    pub(crate) messages: Option<String>,
     pub(crate) actor: i64,
     pub(crate) actor_name: String,
     pub(crate) read_at: Option<i64>,
@@ -48,6 +51,7 @@ pub(crate) struct AnswerRow {
 pub(crate) const DONE: i16 = 0;
 pub(crate) const DONE_BEFORE: i16 = 1;
 pub(crate) const DONE_DIFFERENTLY: i16 = 2;
+pub(crate) const NO_SUCH_FILE: i16 = 3;
 
 /// The outcome of each command. One without a row was refused: its other party is not there.
 pub(crate) fn outcomes(commands: &[&Command], rows: Vec<AnswerRow>) -> Vec<Outcome> {
@@ -58,12 +62,13 @@ pub(crate) fn outcomes(commands: &[&Command], rows: Vec<AnswerRow>) -> Vec<Outco
             let Some(first) = rows.next_if(|row| row.ord == ord) else {
                 return Outcome::Refused(match command {
                     Command::Send(_) => Refusal::UnknownRecipient,
-                    Command::MarkRead { .. } => Refusal::NotFound,
+                    Command::MarkRead { .. } | Command::Delete { .. } => Refusal::NotFound,
                 });
             };
             let message = message(command, &first);
             match first.outcome {
                 DONE_DIFFERENTLY => Outcome::Refused(Refusal::ClientMessageIdReused),
+                NO_SUCH_FILE => Outcome::Refused(Refusal::UnknownAttachment),
                 DONE_BEFORE => Outcome::Repeated(entry(&first, message.as_ref())),
                 _ => {
                     let mut entries = vec![entry(&first, message.as_ref())];
@@ -93,20 +98,28 @@ fn message(command: &Command, row: &AnswerRow) -> Option<Arc<Message>> {
         created_at: Timestamp(row.at),
         is_read: row.read_at.is_some(),
         client_message_id: Some(send.client_message_id.clone()).filter(|id| !id.starts_with(Send::GENERATED)),
+        attachments: send.attachments.clone(),
     }))
 }
 
+/// The messages of an entry: those of the list, or the one.
+pub(crate) fn messages(list: Option<&str>, one: i64) -> Vec<MessageId> {
+    let list: Option<Vec<MessageId>> = list.and_then(|list| serde_json::from_str(list).ok());
+    list.unwrap_or_else(|| vec![MessageId(one)])
+}
+
 fn entry(row: &AnswerRow, message: Option<&Arc<Message>>) -> Entry {
-    let id = MessageId(row.message);
+    let messages = messages(row.messages.as_deref(), row.message);
     let event = match (row.kind, message) {
         (kind::SENT, Some(message)) => Event::Sent(Arc::clone(message)),
         (kind::RECEIVED, Some(message)) => Event::Received(Arc::clone(message)),
         (kind::RECEIPT, _) => Event::Receipt {
-            message: id,
+            messages,
             reader: UserId(row.actor),
             read_at: Timestamp(row.read_at.unwrap_or(row.at)),
         },
-        _ => Event::Read { message: id },
+        (kind::DELETED, _) => Event::Deleted { message: MessageId(row.message) },
+        _ => Event::Read { messages },
     };
     Entry { mailbox: MailboxId(row.mailbox), seq: Seq(row.seq), unread: row.unread, event }
 }

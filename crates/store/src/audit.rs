@@ -19,10 +19,10 @@ const RULES: &[(&str, &str)] = &[
          WHERE coalesce(e.entries, 0) <> b.last_seq - b.floor OR coalesce(e.last, b.floor) <> b.last_seq",
     ),
     (
-        "the unread count is what was received and not read",
+        "the unread count is what was received, not read and not deleted",
         "SELECT count(*) AS n FROM mailboxes b WHERE b.unread <> (
              SELECT count(*) FROM mailbox_entries e
-             WHERE e.mailbox_id = b.id AND e.kind = 1 AND e.read_at IS NULL)",
+             WHERE e.mailbox_id = b.id AND e.kind = 1 AND e.read_at IS NULL AND e.hidden_at IS NULL)",
     ),
     (
         "a message has one entry with its sender and one with its recipient",
@@ -34,21 +34,47 @@ const RULES: &[(&str, &str)] = &[
                      AND b.owner_id = c.user_low + c.user_high - m.sender_id)",
     ),
     (
-        "a message that was read has one entry with its reader and one receipt with its sender",
-        "SELECT count(*) AS n FROM mailbox_entries e JOIN messages m ON m.id = e.message_id
-         JOIN mailboxes b ON b.id = e.mailbox_id
-         WHERE e.kind = 1 AND e.read_at IS NOT NULL AND b.owner_id <> m.sender_id
-           AND (1 <> (SELECT count(*) FROM mailbox_entries r WHERE r.message_id = m.id AND r.kind = 3
-                      AND r.mailbox_id = e.mailbox_id)
-             OR 1 <> (SELECT count(*) FROM mailbox_entries r JOIN mailboxes s ON s.id = r.mailbox_id
-                      WHERE r.message_id = m.id AND r.kind = 4 AND s.owner_id = m.sender_id))",
+        "a message that was read is in one entry of its reader and in one receipt of its sender",
+        // A list of ids is searched as a text, which both back ends can.
+        "SELECT count(*) AS n FROM (
+             SELECT e.mailbox_id AS reader, s.id AS sender, m.id, '%,' || m.id || ',%' AS listed
+             FROM mailbox_entries e JOIN messages m ON m.id = e.message_id
+             JOIN mailboxes b ON b.id = e.mailbox_id JOIN mailboxes s ON s.owner_id = m.sender_id
+             WHERE e.kind = 1 AND e.read_at IS NOT NULL AND b.owner_id <> m.sender_id
+         ) m
+         WHERE 1 <> coalesce(
+             nullif((SELECT count(*) FROM mailbox_entries r WHERE r.message_id = m.id AND r.kind = 3
+                     AND r.mailbox_id = m.reader AND r.message_ids IS NULL), 0),
+             (SELECT count(*) FROM mailbox_entries r WHERE r.kind = 3 AND r.mailbox_id = m.reader
+              AND replace(replace(replace(r.message_ids, ' ', ''), '[', ','), ']', ',') LIKE m.listed))
+         OR 1 <> coalesce(
+             nullif((SELECT count(*) FROM mailbox_entries r WHERE r.message_id = m.id AND r.kind = 4
+                     AND r.mailbox_id = m.sender AND r.message_ids IS NULL), 0),
+             (SELECT count(*) FROM mailbox_entries r WHERE r.kind = 4 AND r.mailbox_id = m.sender
+              AND replace(replace(replace(r.message_ids, ' ', ''), '[', ','), ']', ',') LIKE m.listed))",
+    ),
+    (
+        "a deleted message has no text, no file, no entry that shows it, and one that tells of it a mailbox",
+        "SELECT count(*) AS n FROM messages m WHERE m.deleted_at IS NOT NULL AND (
+             m.subject <> '' OR m.content <> '' OR m.attachments IS NOT NULL
+             OR EXISTS (SELECT 1 FROM attachments a WHERE a.message_id = m.id AND a.removed_at IS NULL)
+             OR EXISTS (SELECT 1 FROM mailbox_entries e WHERE e.message_id = m.id AND e.kind <= 2
+                        AND e.hidden_at IS NULL)
+             OR EXISTS (SELECT 1 FROM mailbox_entries e WHERE e.message_id = m.id AND e.kind <= 2
+                        AND 1 <> (SELECT count(*) FROM mailbox_entries d WHERE d.message_id = m.id AND d.kind = 5
+                                  AND d.mailbox_id = e.mailbox_id)))",
+    ),
+    (
+        "a message says of its files what they are",
+        "SELECT count(*) AS n FROM messages m WHERE (m.attachments IS NULL) = EXISTS (
+             SELECT 1 FROM attachments a WHERE a.message_id = m.id AND a.removed_at IS NULL)",
     ),
     (
         "no entry is an orphan",
         "SELECT count(*) AS n FROM mailbox_entries e
          LEFT JOIN messages m ON m.id = e.message_id LEFT JOIN mailboxes b ON b.id = e.mailbox_id
          LEFT JOIN conversations c ON c.id = e.conversation_id
-         WHERE (e.message_id IS NOT NULL AND m.id IS NULL) OR b.id IS NULL OR c.id IS NULL",
+         WHERE (e.message_id IS NOT NULL AND m.id IS NULL) OR b.id IS NULL OR (c.id IS NULL AND e.conversation_id <> 0)",
     ),
     (
         "no message is an orphan",

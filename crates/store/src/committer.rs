@@ -4,7 +4,6 @@
 //! spoils no other, and nothing is begun after the deadline.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -39,31 +38,53 @@ impl Committer {
         deadline: Instant,
     ) -> Result<Vec<Outcome>, StoreError> {
         let mut outcomes = vec![Outcome::Refused(Refusal::Busy); batch.len()];
-        let (first_times, repeats) = part(&batch);
-        self.take_turn(&batch, &first_times, deadline, &mut outcomes).await?;
-        let mut turn = Vec::with_capacity(repeats.len());
-        for (index, first) in repeats {
-            match outcomes[first] {
-                // It makes no entry, so that it comes later changes no order.
-                Outcome::Committed(_)
-                | Outcome::Repeated(_)
-                | Outcome::Refused(Refusal::ClientMessageIdReused) => turn.push(index),
-                Outcome::Refused(refusal) if batch[index] == batch[first] => {
-                    outcomes[index] = Outcome::Refused(refusal);
-                }
-                // It would overtake what stands between.
-                Outcome::Refused(_) => {}
+        let mut left: Vec<usize> = (0..batch.len()).collect();
+        let mut is_first = true;
+        while !left.is_empty() {
+            let (turn, behind) = part(&batch, &left);
+            let mut result = self.take_turn(&batch, &turn, deadline, &mut outcomes).await;
+            if is_first {
+                result?;
+                (is_first, result) = (false, Ok(()));
             }
-        }
-        if let Err(error) = self.take_turn(&batch, &turn, deadline, &mut outcomes).await {
-            // What the others came to is known.
-            tracing::warn!("repeated commands found no answer: {error}");
+            let (repeats, others) = sort(&batch, behind, &mut outcomes);
+            if result.is_ok() {
+                result = self.take_turn(&batch, &repeats, deadline, &mut outcomes).await;
+            }
+            if let Err(error) = result {
+                // What the others came to is known, and must be told.
+                tracing::warn!("a part of a batch found no answer: {error}");
+                break;
+            }
+            left = others;
         }
         Ok(outcomes)
     }
 
     /// Commits some of the batch and fills in their outcomes. What has had none is left as it was.
+    ///
+    /// Deletions have statements of their own: each stretch of them is a transaction, and what is between.
     async fn take_turn(
+        &mut self,
+        batch: &Arc<[Command]>,
+        turn: &[usize],
+        deadline: Instant,
+        outcomes: &mut [Outcome],
+    ) -> Result<(), StoreError> {
+        let is_delete = |index: &usize| matches!(batch[*index], Command::Delete { .. });
+        let mut is_first = true;
+        for stretch in turn.chunk_by(|a, b| is_delete(a) == is_delete(b)) {
+            match self.take_stretch(batch, stretch, deadline, outcomes).await {
+                Err(error) if is_first => return Err(error),
+                // The rest stays without an outcome.
+                Err(_) => break,
+                Ok(()) => is_first = false,
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_stretch(
         &mut self,
         batch: &Arc<[Command]>,
         turn: &[usize],
@@ -134,29 +155,77 @@ impl Committer {
     }
 }
 
-/// Parts a batch into the first of each command, and the repeats, each with its first: it must see what that did.
-fn part(batch: &[Command]) -> (Vec<usize>, Vec<(usize, usize)>) {
-    #[derive(PartialEq, Eq, Hash)]
-    enum Key<'a> {
-        Send(i64, &'a str),
-        Read(i64, i64),
-    }
-    let mut firsts = HashMap::with_capacity(batch.len());
-    let (mut first_times, mut repeats) = (Vec::with_capacity(batch.len()), Vec::new());
-    for (index, command) in batch.iter().enumerate() {
-        let key = match command {
-            Command::Send(send) => Key::Send(send.sender.0, &send.client_message_id),
-            Command::MarkRead { reader, message } => Key::Read(reader.0, message.0),
-        };
-        match firsts.entry(key) {
-            Entry::Vacant(entry) => {
-                entry.insert(index);
-                first_times.push(index);
+/// A command that stands behind another of the same batch.
+struct Behind {
+    index: usize,
+    /// What it stands behind.
+    first: usize,
+    /// Whether it changes nothing once that is done.
+    is_repeat: bool,
+}
+
+/// Parts what is left of a batch into commands of which none touches what another does, and those behind them, which
+/// must see what those did.
+fn part(batch: &[Command], left: &[usize]) -> (Vec<usize>, Vec<Behind>) {
+    let mut firsts = HashMap::with_capacity(left.len());
+    let (mut turn, mut behind) = (Vec::with_capacity(left.len()), Vec::new());
+    for &index in left {
+        let command = &batch[index];
+        let first = keys(command).find_map(|key| Some((*firsts.get(&key)?, matches!(key, Key::Send(..)))));
+        match first {
+            Some((first, same_id)) => {
+                behind.push(Behind { index, first, is_repeat: same_id || batch[first] == *command });
             }
-            Entry::Occupied(entry) => repeats.push((index, *entry.get())),
+            None => turn.push(index),
+        }
+        for key in keys(command) {
+            firsts.entry(key).or_insert(index);
         }
     }
-    (first_times, repeats)
+    (turn, behind)
+}
+
+/// Settles those behind what was refused. Gives those that repeat what is done, which may go together, and the others.
+fn sort(batch: &[Command], behind: Vec<Behind>, outcomes: &mut [Outcome]) -> (Vec<usize>, Vec<usize>) {
+    let (mut repeats, mut others) = (Vec::new(), Vec::new());
+    for Behind { index, first, is_repeat } in behind {
+        match outcomes[first] {
+            _ if !is_repeat => others.push(index),
+            // It makes no entry, so that it comes later changes no order.
+            Outcome::Committed(_)
+            | Outcome::Repeated(_)
+            | Outcome::Refused(Refusal::ClientMessageIdReused) => repeats.push(index),
+            Outcome::Refused(refusal) if batch[index] == batch[first] => {
+                outcomes[index] = Outcome::Refused(refusal);
+            }
+            // It would overtake what stands between.
+            Outcome::Refused(_) => {}
+        }
+    }
+    (repeats, others)
+}
+
+/// What no transaction may change twice.
+#[derive(PartialEq, Eq, Hash)]
+enum Key<'a> {
+    Send(i64, &'a str),
+    File(i64),
+    Read(i64, i64),
+    Delete(i64),
+}
+
+fn keys(command: &Command) -> Box<dyn Iterator<Item = Key<'_>> + '_> {
+    match command {
+        Command::Send(send) => {
+            let files = send.attachments.iter().map(|file| Key::File(file.id.0));
+            Box::new(std::iter::once(Key::Send(send.sender.0, &send.client_message_id)).chain(files))
+        }
+        Command::MarkRead { reader, messages } => {
+            Box::new(messages.iter().map(|message| Key::Read(reader.0, message.0)))
+        }
+        // By whomever.
+        Command::Delete { message, .. } => Box::new(std::iter::once(Key::Delete(message.0))),
+    }
 }
 
 #[cfg(test)]
@@ -167,9 +236,23 @@ mod tests {
 
     #[test]
     fn repeats_come_after_the_first_of_each() {
-        let read =
-            |reader, message| Command::MarkRead { reader: UserId(reader), message: MessageId(message) };
-        let batch = [read(1, 1), read(1, 2), read(1, 1), read(2, 1), read(2, 1), read(1, 1)];
-        assert_eq!(part(&batch), (vec![0, 1, 3], vec![(2, 0), (4, 3), (5, 0)]));
+        let read = |reader, ids: &[i64]| Command::MarkRead {
+            reader: UserId(reader),
+            messages: ids.iter().copied().map(MessageId).collect(),
+        };
+        let delete = |actor, id| Command::Delete { actor: UserId(actor), message: MessageId(id) };
+        let batch = [
+            read(1, &[1]),
+            read(1, &[1]),
+            read(2, &[3, 4]),
+            read(1, &[4]),
+            delete(1, 4),
+            read(2, &[5, 4]),
+            delete(2, 4),
+        ];
+        let (turn, behind) = part(&batch, &[0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(turn, [0, 2, 3, 4]);
+        let behind: Vec<_> = behind.iter().map(|it| (it.index, it.first, it.is_repeat)).collect();
+        assert_eq!(behind, [(1, 0, true), (5, 2, false), (6, 4, false)]);
     }
 }

@@ -89,7 +89,7 @@ impl Store {
     pub async fn explain(&self) -> Result<Vec<Plan>, StoreError> {
         Ok(vec![
             explain!(self, "a page of a mailbox", queries::page(1, 0, 100)),
-            explain!(self, "a page of a conversation", queries::history(1, 1, i64::MAX, 100)),
+            explain!(self, "a page of a conversation", queries::history(1, 1, 1, i64::MAX, 100)),
             explain!(self, "where mailboxes stand", queries::heads(vec![1, 2, 3])),
             explain!(self, "who asks", queries::account(1)),
         ])

@@ -27,6 +27,6 @@ mod users;
 pub use committer::Committer;
 pub use error::StoreError;
 pub use model::{
-    Account, Command, Entry, Event, Head, Import, Message, Outcome, Refusal, Send as SendCommand,
+    Account, Command, Entry, Event, FileLabel, Head, Import, Message, Outcome, Refusal, Send as SendCommand,
 };
 pub use store::{Health, Store};

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, Timestamp, UserId};
+use switchboard_protocol::{AttachmentId, ConversationId, MailboxId, MessageId, Seq, Timestamp, UserId};
 
 /// A user and their mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +15,9 @@ pub struct Account {
     pub username: String,
     /// The name that people read; may be empty.
     pub full_name: String,
-    /// Whether they may come in.
+    /// Free text.
+    pub role: String,
+    /// Whether they may not come in.
     pub disabled: bool,
     /// Tokens issued before this do not count.
     pub tokens_valid_from: Timestamp,
@@ -22,6 +25,10 @@ pub struct Account {
     pub mailbox: MailboxId,
     /// Tells this mailbox from one of the same number in another life of the store.
     pub epoch: String,
+    /// The mailbox's last entry, when this was read.
+    pub last_seq: Seq,
+    /// Messages received and not read, when this was read.
+    pub unread: i64,
 }
 
 /// Where a mailbox stands.
@@ -42,13 +49,26 @@ pub struct Head {
 pub enum Command {
     /// Send a message.
     Send(Send),
-    /// Mark a received message as read.
+    /// Mark received messages as read: one entry, and one receipt a sender. Those that are not there, or were read
+    /// before, are left out.
     MarkRead {
         /// Who reads.
         reader: UserId,
+        /// What; at most [`Command::MOST_READ`], none of them twice.
+        messages: Vec<MessageId>,
+    },
+    /// Delete a message: by its sender for both, by its recipient for themselves.
+    Delete {
+        /// Who deletes.
+        actor: UserId,
         /// What.
         message: MessageId,
     },
+}
+
+impl Command {
+    /// Messages that one command may mark as read.
+    pub const MOST_READ: usize = 200;
 }
 
 /// A message to be sent.
@@ -64,6 +84,34 @@ pub struct Send {
     pub content: String,
     /// Names the message for its sender, so that sending it again is safe.
     pub client_message_id: String,
+    /// Files that the sender uploaded, and that no message has taken yet.
+    pub attachments: Vec<FileLabel>,
+}
+
+/// What the readers of a message see of a file. Also how it stands beside the message in the store, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileLabel {
+    /// The attachment.
+    pub id: AttachmentId,
+    /// As its uploader named it.
+    pub filename: String,
+    /// In bytes.
+    pub size: i64,
+    /// As its first bytes tell.
+    pub media_type: String,
+}
+
+impl FileLabel {
+    /// As the store keeps them; none for none.
+    pub(crate) fn to_json(files: &[Self]) -> Option<String> {
+        // Numbers and texts: writing them cannot fail.
+        if files.is_empty() { None } else { serde_json::to_string(files).ok() }
+    }
+
+    /// As the store keeps them.
+    pub(crate) fn from_json(text: Option<&str>) -> Option<Vec<Self>> {
+        text.map_or(Some(Vec::new()), |text| serde_json::from_str(text).ok())
+    }
 }
 
 impl Send {
@@ -78,6 +126,11 @@ impl Send {
         hash.update((self.subject.len() as u64).to_be_bytes());
         hash.update(&self.subject);
         hash.update(&self.content);
+        for file in &self.attachments {
+            // No content ends like this: U+0000 is refused.
+            hash.update([0]);
+            hash.update(file.id.0.to_be_bytes());
+        }
         let digest = hash.finalize();
         i64::from_be_bytes(std::array::from_fn(|index| digest[index]))
     }
@@ -99,8 +152,10 @@ pub enum Outcome {
 pub enum Refusal {
     /// There is no such recipient.
     UnknownRecipient,
-    /// The actor received no such message.
+    /// The actor has no such message.
     NotFound,
+    /// The sender did not upload such a file, or a message has it.
+    UnknownAttachment,
     /// The client message id names another message.
     ClientMessageIdReused,
     /// The store ended it, or had no time for it, for a reason that may pass. Whether it was done shows when it is
@@ -130,20 +185,27 @@ pub enum Event {
     Received(Arc<Message>),
     /// The owner sent a message.
     Sent(Arc<Message>),
-    /// The owner read a message.
+    /// The owner read messages.
     Read {
-        /// The message.
-        message: MessageId,
+        /// One or more, ascending.
+        messages: Vec<MessageId>,
     },
-    /// A message of the owner was read.
+    /// Messages of the owner were read.
     Receipt {
-        /// The message.
-        message: MessageId,
+        /// One or more, ascending.
+        messages: Vec<MessageId>,
         /// By whom.
         reader: UserId,
         /// When.
         read_at: Timestamp,
     },
+    /// A message was deleted.
+    Deleted {
+        /// The message.
+        message: MessageId,
+    },
+    /// It said something of a message that was deleted since.
+    Void,
 }
 
 /// A message.
@@ -169,6 +231,8 @@ pub struct Message {
     pub is_read: bool,
     /// What the sender called it, unless the service did.
     pub client_message_id: Option<String>,
+    /// Its files.
+    pub attachments: Vec<FileLabel>,
 }
 
 /// A user to be created, or renamed if the user name exists.
@@ -178,4 +242,6 @@ pub struct Import {
     pub username: String,
     /// The name that people read; may be empty.
     pub full_name: String,
+    /// A PHC string. None leaves the password as it is; one that is given ends the user's sessions.
+    pub password_hash: Option<String>,
 }

@@ -8,7 +8,8 @@ use diesel::dsl;
 use diesel::prelude::*;
 use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, Timestamp, UserId};
 
-use crate::model::{Account, Entry, Event, Head, Message, Send};
+use crate::answer::messages as messages_of;
+use crate::model::{Account, Entry, Event, FileLabel, Head, Message, Send};
 use crate::schema::{conversations, kind, mailbox_entries, mailboxes, members, messages, users};
 
 /// Entries of a mailbox after a position, in order. The same cost wherever it begins: a walk along the key.
@@ -22,7 +23,7 @@ pub(crate) fn page(mailbox: i64, after: i64, limit: i64) -> _ {
     let pair = conversations::table.on(conversations::id.eq(mailbox_entries::conversation_id));
     mailbox_entries::table
         .inner_join(mailboxes::table.on(mailboxes::id.eq(mailbox_entries::mailbox_id)))
-        .inner_join(pair)
+        .left_join(pair)
         .left_join(text_of_entry)
         .left_join(sender)
         .filter(mailbox_entries::mailbox_id.eq(mailbox))
@@ -39,34 +40,45 @@ pub(crate) fn page(mailbox: i64, after: i64, limit: i64) -> _ {
                 mailbox_entries::message_id,
                 mailbox_entries::actor_id,
                 mailbox_entries::read_at,
+                mailbox_entries::message_ids,
+                mailbox_entries::hidden_at,
             ),
-            (conversations::user_low, conversations::user_high),
+            (conversations::user_low.nullable(), conversations::user_high.nullable()),
             (
                 messages::sender_id.nullable(),
                 messages::subject.nullable(),
                 messages::content.nullable(),
                 messages::client_message_id.nullable(),
                 messages::created_at.nullable(),
+                messages::attachments.nullable(),
             ),
             (users::username.nullable(), users::full_name.nullable()),
         ))
 }
 
 /// A row of [`page`].
-type EntryColumns = (i64, i64, i64, i16, i64, Option<i64>, Option<i64>, Option<i64>);
-type MessageColumns = (Option<i64>, Option<String>, Option<String>, Option<String>, Option<i64>);
+type EntryColumns =
+    (i64, i64, i64, i16, i64, Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<i64>);
+type MessageColumns =
+    (Option<i64>, Option<String>, Option<String>, Option<String>, Option<i64>, Option<String>);
 pub(crate) type EntryRow =
     (EntryColumns, (Option<i64>, Option<i64>), MessageColumns, (Option<String>, Option<String>));
 
 /// The entry of a row; none if the row lacks what its kind must have.
 pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
-    let ((mailbox, seq, unread, kind, conversation, message_id, actor, read_at), pair, text, name) = row;
+    let (columns, pair, text, name) = row;
+    let (mailbox, seq, unread, kind, conversation, message_id, actor, read_at, list, hidden_at) = columns;
     let id = MessageId(message_id?);
+    let messages = || messages_of(list.as_deref(), id.0);
     let event = match kind {
-        kind::READ => Event::Read { message: id },
-        kind::RECEIPT => Event::Receipt { message: id, reader: UserId(actor?), read_at: Timestamp(read_at?) },
+        _ if hidden_at.is_some() => Event::Void,
+        kind::READ => Event::Read { messages: messages() },
+        kind::RECEIPT => {
+            Event::Receipt { messages: messages(), reader: UserId(actor?), read_at: Timestamp(read_at?) }
+        }
+        kind::DELETED => Event::Deleted { message: id },
         _ => {
-            let (sender, subject, content, client_message_id, created_at) = text;
+            let (sender, subject, content, client_message_id, created_at, attachments) = text;
             let sender = sender?;
             let message = Arc::new(Message {
                 id,
@@ -79,6 +91,7 @@ pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
                 created_at: Timestamp(created_at?),
                 is_read: read_at.is_some(),
                 client_message_id: client_message_id.filter(|id| !id.starts_with(Send::GENERATED)),
+                attachments: FileLabel::from_json(attachments.as_deref())?,
             });
             if kind == kind::SENT { Event::Sent(message) } else { Event::Received(message) }
         }
@@ -91,17 +104,29 @@ pub(crate) fn display_name(username: String, full_name: String) -> String {
     if full_name.is_empty() { username } else { full_name }
 }
 
-diesel::alias!(messages as page_messages: PageMessages);
+diesel::alias!(messages as page_messages: PageMessages, mailbox_entries as hidden_entries: HiddenEntries);
 
-/// Messages of a conversation that a user is a member of, newest first, before a message.
+/// Messages of a conversation that a user is a member of, newest first, before a message; without those that were
+/// deleted, for all or for the user.
 ///
 /// Which messages is decided by one walk along the index, before anything is joined: no statistics, or old
 /// ones, make it more.
 #[dsl::auto_type(no_type_alias)]
-pub(crate) fn history(reader: i64, conversation: i64, before: i64, limit: i64) -> _ {
+pub(crate) fn history(reader: i64, mailbox: i64, conversation: i64, before: i64, limit: i64) -> _ {
+    let hidden = hidden_entries
+        .filter(
+            hidden_entries
+                .field(mailbox_entries::message_id)
+                .eq(page_messages.field(messages::id).nullable()),
+        )
+        .filter(hidden_entries.field(mailbox_entries::mailbox_id).eq(mailbox))
+        .filter(hidden_entries.field(mailbox_entries::hidden_at).is_not_null())
+        .select(hidden_entries.field(mailbox_entries::seq));
     let in_page = page_messages
         .filter(page_messages.field(messages::conversation_id).eq(conversation))
         .filter(page_messages.field(messages::id).lt(before))
+        .filter(page_messages.field(messages::deleted_at).is_null())
+        .filter(dsl::not(dsl::exists(hidden)))
         .order((
             page_messages.field(messages::conversation_id).desc(),
             page_messages.field(messages::id).desc(),
@@ -125,7 +150,13 @@ pub(crate) fn history(reader: i64, conversation: i64, before: i64, limit: i64) -
         .order(messages::id.desc())
         .select((
             (messages::id, messages::conversation_id, messages::sender_id),
-            (messages::subject, messages::content, messages::client_message_id, messages::created_at),
+            (
+                messages::subject,
+                messages::content,
+                messages::client_message_id,
+                messages::created_at,
+                messages::attachments,
+            ),
             (users::username, users::full_name),
             (conversations::user_low, conversations::user_high),
             mailbox_entries::read_at,
@@ -135,7 +166,7 @@ pub(crate) fn history(reader: i64, conversation: i64, before: i64, limit: i64) -
 /// A row of [`history`].
 pub(crate) type MessageRow = (
     (i64, i64, i64),
-    (String, String, String, i64),
+    (String, String, String, i64, Option<String>),
     (String, String),
     (Option<i64>, Option<i64>),
     Option<i64>,
@@ -143,8 +174,8 @@ pub(crate) type MessageRow = (
 
 /// The message of a row, as `reader` may see it: a client message id is its sender's alone.
 pub(crate) fn message(row: MessageRow, reader: UserId) -> Option<Message> {
-    let ((id, conversation, sender), (subject, content, client_message_id, created_at), name, pair, read_at) =
-        row;
+    let ((id, conversation, sender), text, name, pair, read_at) = row;
+    let (subject, content, client_message_id, created_at, attachments) = text;
     let own = sender == reader.0 && !client_message_id.starts_with(Send::GENERATED);
     Some(Message {
         id: MessageId(id),
@@ -157,6 +188,7 @@ pub(crate) fn message(row: MessageRow, reader: UserId) -> Option<Message> {
         created_at: Timestamp(created_at),
         is_read: read_at.is_some(),
         client_message_id: own.then_some(client_message_id),
+        attachments: FileLabel::from_json(attachments.as_deref())?,
     })
 }
 
@@ -192,25 +224,35 @@ pub(crate) fn account(user: i64) -> _ {
         .inner_join(mailboxes::table.on(mailboxes::owner_id.eq(users::id.nullable())))
         .filter(users::id.eq(user))
         .select((
-            (users::id, users::username, users::full_name, users::disabled_at, users::tokens_valid_from),
-            (mailboxes::id, mailboxes::epoch),
+            (
+                users::id,
+                users::username,
+                users::full_name,
+                users::role,
+                users::disabled_at,
+                users::tokens_valid_from,
+            ),
+            (mailboxes::id, mailboxes::epoch, mailboxes::last_seq, mailboxes::unread),
         ))
 }
 
 /// A row of [`account`].
-pub(crate) type AccountRow = ((i64, String, String, Option<i64>, i64), (i64, String));
+pub(crate) type AccountRow = ((i64, String, String, String, Option<i64>, i64), (i64, String, i64, i64));
 
 /// The account of a row.
 pub(crate) fn account_of(
-    ((id, username, full_name, disabled_at, valid_from), mailbox): AccountRow,
+    ((id, username, full_name, role, disabled_at, valid_from), mailbox): AccountRow,
 ) -> Account {
     Account {
         id: UserId(id),
         username,
         full_name,
+        role,
         disabled: disabled_at.is_some(),
         tokens_valid_from: Timestamp(valid_from),
         mailbox: MailboxId(mailbox.0),
         epoch: mailbox.1,
+        last_seq: Seq(mailbox.2),
+        unread: mailbox.3,
     }
 }

@@ -14,6 +14,9 @@ diesel::table! {
         disabled_at -> Nullable<BigInt>,
         tokens_valid_from -> BigInt,
         created_at -> BigInt,
+        role -> Text,
+        password_hash -> Nullable<Text>,
+        external_subject -> Nullable<Text>,
     }
 }
 
@@ -55,6 +58,8 @@ diesel::table! {
         client_message_id -> Text,
         request_hash -> BigInt,
         created_at -> BigInt,
+        attachments -> Nullable<Text>,
+        deleted_at -> Nullable<BigInt>,
     }
 }
 
@@ -68,6 +73,57 @@ diesel::table! {
         actor_id -> Nullable<BigInt>,
         read_at -> Nullable<BigInt>,
         created_at -> BigInt,
+        hidden_at -> Nullable<BigInt>,
+        message_ids -> Nullable<Text>,
+        credential_id -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> BigInt,
+        user_id -> BigInt,
+        token_hash -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    tickets (token_hash) {
+        token_hash -> Text,
+        user_id -> BigInt,
+        session_id -> Nullable<BigInt>,
+        api_key_id -> Nullable<BigInt>,
+        issued_at -> BigInt,
+        credentials_expire_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> BigInt,
+        name -> Text,
+        key_hash -> Text,
+        created_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    attachments (id) {
+        id -> BigInt,
+        message_id -> Nullable<BigInt>,
+        uploader_id -> BigInt,
+        filename -> Text,
+        size -> BigInt,
+        media_type -> Text,
+        sha256 -> Text,
+        storage_key -> Text,
+        created_at -> BigInt,
+        stored_at -> Nullable<BigInt>,
+        removed_at -> Nullable<BigInt>,
     }
 }
 
@@ -78,6 +134,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     members,
     messages,
     mailbox_entries,
+    sessions,
+    tickets,
+    api_keys,
+    attachments,
 );
 
 /// The kinds of entries, as they stand in `mailbox_entries.kind`.
@@ -86,7 +146,15 @@ pub(crate) mod kind {
     pub(crate) const SENT: i16 = 2;
     pub(crate) const READ: i16 = 3;
     pub(crate) const RECEIPT: i16 = 4;
+    pub(crate) const DELETED: i16 = 5;
+    // Of the system mailbox.
+    pub(crate) const USER_ENDED: i16 = 10;
+    pub(crate) const SESSION_ENDED: i16 = 11;
+    pub(crate) const API_KEY_ENDED: i16 = 12;
 }
+
+/// The conversation of entries that are of none, or of several.
+pub(crate) const NO_CONVERSATION: i64 = 0;
 
 /// The kind of a conversation of two, as it stands in `conversations.kind`.
 pub(crate) const DIRECT: i16 = 1;

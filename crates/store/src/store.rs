@@ -206,20 +206,20 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn history(
         &self,
-        reader: UserId,
+        reader: &Account,
         conversation: ConversationId,
         before: Option<MessageId>,
         limit: i64,
     ) -> Result<Option<Vec<Message>>, StoreError> {
         let before = before.map_or(i64::MAX, |message| message.0);
-        let query = queries::history(reader.0, conversation.0, before, limit);
+        let query = queries::history(reader.id.0, reader.mailbox.0, conversation.0, before, limit);
         let rows: Vec<queries::MessageRow> = read!(self, connection => query.load(connection))?;
         if rows.is_empty() {
-            let query = queries::membership(reader.0, conversation.0);
+            let query = queries::membership(reader.id.0, conversation.0);
             let found: Vec<i64> = read!(self, connection => query.load(connection))?;
             return Ok((!found.is_empty()).then(Vec::new));
         }
-        Ok(Some(rows.into_iter().filter_map(|row| queries::message(row, reader)).collect()))
+        Ok(Some(rows.into_iter().filter_map(|row| queries::message(row, reader.id)).collect()))
     }
 
     /// Creates users with their mailboxes, or renames those whose user name exists, all or none; gives their

@@ -76,7 +76,10 @@ impl Peer {
             "type": "welcome", "user": {"id": 1, "username": "ada", "full_name": ""},
             "connection_id": "c", "epoch": "e1", "cursor": cursor, "unread_count": 0,
             "server_time": "2026-01-01T00:00:00Z", "heartbeat_interval_ms": heartbeat_interval_ms,
-            "limits": {"frame_bytes": 1, "content_bytes": 1, "subject_chars": 1, "messages_per_second": 1},
+            "limits": {
+                "frame_bytes": 1, "content_bytes": 1, "subject_chars": 1, "attachments": 1, "attachment_bytes": 1,
+                "messages_per_second": 1,
+            },
         }))
         .await;
     }
@@ -85,7 +88,7 @@ impl Peer {
         self.socket.send(Message::text(frame.to_string())).await.unwrap();
     }
 
-    /// An entry of a type that only its position is known of.
+    /// An entry that says nothing but its position.
     pub(crate) async fn entry(&mut self, seq: i64) {
         self.say(json!({"type": "void", "seq": seq})).await;
     }

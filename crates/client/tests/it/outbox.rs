@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use switchboard_client::{Acknowledged, Client, RequestError};
-use switchboard_protocol::{ErrorCode, MessageId, Seq, UserId};
+use switchboard_client::{Acknowledged, Client, Draft, RequestError};
+use switchboard_protocol::{AttachmentId, ErrorCode, MessageId, Seq, UserId};
 use tokio::task::JoinHandle;
 
 use crate::check;
@@ -108,6 +108,51 @@ async fn reads_and_counts_are_requests_too() {
     peer.say(json!({"type": "unread_count", "unread_count": 4, "request_id": 2})).await;
     assert_eq!(count.await.unwrap(), Ok(4));
     check(&mut events, &["connected", "disconnected None", "connected", "entry 1", "frame"]).await;
+}
+
+#[tokio::test]
+async fn reading_several_settles_each_of_them() {
+    let node = FakeNode::start().await;
+    let (client, _events) = Client::start(node.config());
+    let mut peer = node.welcome(0).await;
+    let reads: Vec<_> = [8, 9, 10]
+        .map(|id| {
+            let client = client.clone();
+            tokio::spawn(async move { client.mark_read(MessageId(id)).await })
+        })
+        .into();
+    for _ in &reads {
+        peer.hear().await;
+    }
+    peer.say(json!({
+        "type": "message_read", "seq": 1, "message_id": 10, "message_ids": [8, 9, 10], "status": "success",
+        "unread_count": 0,
+    }))
+    .await;
+    for read in reads {
+        read.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_draft_is_written_with_its_files() {
+    let node = FakeNode::start().await;
+    let (client, _events) = Client::start(node.config());
+    let mut peer = node.welcome(0).await;
+    let attachment_ids = vec![AttachmentId(31), AttachmentId(30)];
+    let draft = Draft { attachment_ids, subject: "Plan".to_owned(), ..Draft::new(UserId(2), "") };
+    let sent = tokio::spawn(async move { client.send_draft(draft).await });
+    let mut request = peer.hear().await;
+    peer.acknowledge(1, &request, false).await;
+    assert_eq!(sent.await.unwrap(), acknowledged(1, false, 0));
+    assert!(request["client_message_id"].take().is_string(), "it got one");
+    assert_eq!(
+        request,
+        json!({
+            "type": "send_message", "recipient_id": 2, "subject": "Plan", "content": "", "request_id": 1,
+            "client_message_id": null, "attachment_ids": [31, 30],
+        })
+    );
 }
 
 #[tokio::test]

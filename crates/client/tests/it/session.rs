@@ -1,8 +1,8 @@
 //! Connections come and go; the entries stay in order, each once.
 
 use serde_json::json;
-use switchboard_client::Client;
-use switchboard_protocol::Seq;
+use switchboard_client::{Client, Event};
+use switchboard_protocol::{MessageId, Seq, ServerFrame, Status};
 
 use crate::check;
 use crate::fake_node::FakeNode;
@@ -59,6 +59,49 @@ async fn statuses_and_close_codes_decide_whether_it_returns() {
     node.refuse(401).await;
     check(&mut events, &["disconnected Some(401)", "refused Refresh", "end"]).await;
     client.unread_count().await.unwrap_err();
+
+    let (_client, mut events) = Client::start(node.config());
+    node.welcome(0).await.close(4403).await;
+    check(&mut events, &["connected", "disconnected Some(4403)", "refused Stop", "end"]).await;
+}
+
+#[tokio::test]
+async fn an_entry_of_any_kind_moves_the_cursor() {
+    let node = FakeNode::start().await;
+    let (_client, mut events) = Client::start(node.config());
+    let mut peer = node.welcome(3).await;
+    check(&mut events, &["connected"]).await;
+    let (message_id, unread_count) = (MessageId(7), 2);
+    let kinds = [
+        (
+            json!({"type": "message_deleted", "seq": 4, "message_id": 7, "unread_count": 2}),
+            ServerFrame::MessageDeleted { seq: Seq(4), message_id, unread_count },
+        ),
+        (json!({"type": "void", "seq": 5}), ServerFrame::Void { seq: Seq(5) }),
+        (
+            json!({
+                "type": "message_read", "seq": 6, "message_id": 7, "message_ids": [6, 7], "status": "success",
+                "unread_count": 2,
+            }),
+            ServerFrame::MessageRead {
+                seq: Seq(6),
+                message_id,
+                message_ids: vec![MessageId(6), message_id],
+                status: Status::Success,
+                unread_count,
+                repeat: false,
+                request_id: None,
+            },
+        ),
+        (json!({"type": "of_a_later_version", "seq": 7}), ServerFrame::Unknown),
+        (json!({"type": "message_deleted", "seq": 8, "message_id": {}}), ServerFrame::Unknown),
+    ];
+    for (seq, (text, frame)) in (4..).map(Seq).zip(kinds) {
+        peer.say(text).await;
+        assert_eq!(events.recv().await, Some(Event::Entry { seq, frame }));
+    }
+    drop(peer);
+    assert_eq!(node.welcome(8).await.uri, "/ws/messages/?cursor=8&epoch=e1");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Postgres: connections, the schema, settings. The hot statement is in `commit`.
 
+mod changes;
 mod commit;
+mod deletions;
 
 use std::time::Duration;
 

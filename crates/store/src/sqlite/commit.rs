@@ -2,14 +2,17 @@
 //!
 //! There is one writer and no lock but the file's, so each command sees what those before it did.
 
-use diesel::prelude::*;
-use switchboard_protocol::{MessageId, Timestamp, UserId};
+mod delete;
+mod read;
 
-use crate::answer::{AnswerRow, DONE, DONE_BEFORE, DONE_DIFFERENTLY};
-use crate::model::{Command, Send};
+use diesel::prelude::*;
+use switchboard_protocol::Timestamp;
+
+use crate::answer::{AnswerRow, DONE, DONE_BEFORE, DONE_DIFFERENTLY, NO_SUCH_FILE};
+use crate::model::{Command, FileLabel, Send};
 use crate::queries::display_name;
 use crate::schema::{
-    DIRECT, conversations, kind, mailbox_entries as entries, mailboxes, members, messages, users,
+    DIRECT, attachments, conversations, kind, mailbox_entries as entries, mailboxes, members, messages, users,
 };
 
 /// Writes the commands and answers with a row an entry, as the statement on Postgres does.
@@ -19,7 +22,8 @@ pub(super) fn write(connection: &mut SqliteConnection, commands: &[&Command]) ->
         batch.ord = ord;
         match command {
             Command::Send(send) => batch.send(send)?,
-            Command::MarkRead { reader, message } => batch.mark_read(*reader, *message)?,
+            Command::MarkRead { reader, messages } => batch.mark_read(*reader, messages)?,
+            Command::Delete { actor, message } => batch.delete(*actor, *message)?,
         }
     }
     Ok(batch.rows)
@@ -32,13 +36,12 @@ struct Batch<'a> {
     rows: Vec<AnswerRow>,
 }
 
-/// Mailbox, position, conversation, sender and when it was read, of a received message.
-type Received = (i64, i64, i64, Option<i64>, Option<i64>);
-
 /// What the entries of a command have in common.
 struct Change {
     conversation: i64,
     message: i64,
+    /// A JSON list, if there are several.
+    messages: Option<String>,
     actor: i64,
     actor_name: String,
     read_at: Option<i64>,
@@ -58,10 +61,16 @@ impl Batch<'_> {
             .optional()?;
         if let Some((message, conversation, created_at, hash)) = prior {
             let outcome = if hash == send.request_hash() { DONE_BEFORE } else { DONE_DIFFERENTLY };
-            let change = Change { conversation, message, actor, actor_name, read_at: None };
+            let change = Change { conversation, message, messages: None, actor, actor_name, read_at: None };
             return self.answer_as_before(outcome, created_at, &[kind::SENT], kind::SENT, change);
         }
         if self.find_user(peer)?.is_none_or(|(_, disabled)| disabled) {
+            return Ok(());
+        }
+        if !self.may_take(actor, &send.attachments)? {
+            let change =
+                Change { conversation: 0, message: 0, messages: None, actor, actor_name, read_at: None };
+            self.answer(NO_SUCH_FILE, (0, 0, 0), kind::SENT, self.now, &change);
             return Ok(());
         }
         let conversation = self.conversation(actor.min(peer), actor.max(peer))?;
@@ -74,54 +83,39 @@ impl Batch<'_> {
                 messages::client_message_id.eq(&send.client_message_id),
                 messages::request_hash.eq(send.request_hash()),
                 messages::created_at.eq(self.now),
+                messages::attachments.eq(FileLabel::to_json(&send.attachments)),
             ))
             .returning(messages::id)
             .get_result(self.connection)?;
+        for file in &send.attachments {
+            diesel::update(attachments::table.find(file.id.0))
+                .set(attachments::message_id.eq(message))
+                .execute(self.connection)?;
+        }
         let to_oneself = actor == peer;
         let read_at = to_oneself.then_some(self.now);
-        let change = Change { conversation, message, actor, actor_name, read_at };
+        let change = Change { conversation, message, messages: None, actor, actor_name, read_at };
         self.enter(actor, kind::SENT, 0, &change)?;
         self.enter(peer, kind::RECEIVED, i64::from(!to_oneself), &change)
     }
 
-    fn mark_read(&mut self, reader: UserId, message: MessageId) -> QueryResult<()> {
-        let mailbox = mailboxes::table.filter(mailboxes::owner_id.eq(reader.0)).select(mailboxes::id);
-        let received = entries::table
-            .filter(entries::message_id.eq(message.0))
-            .filter(entries::mailbox_id.eq_any(mailbox))
-            .filter(entries::kind.eq(kind::RECEIVED));
-        let found: Option<Received> = received
-            .select((
-                entries::mailbox_id,
-                entries::seq,
-                entries::conversation_id,
-                entries::actor_id,
-                entries::read_at,
-            ))
-            .first(self.connection)
-            .optional()?;
-        let (Some((mailbox, seq, conversation, Some(sender), read_at)), Some((actor_name, _))) =
-            (found, self.find_user(reader.0)?)
-        else {
-            return Ok(());
-        };
-        let (actor, message) = (reader.0, message.0);
-        let change = Change { conversation, message, actor, actor_name, read_at: Some(self.now) };
-        if let Some(read_at) = read_at {
-            // What one wrote to oneself has only the received entry.
-            return self.answer_as_before(
-                DONE_BEFORE,
-                read_at,
-                &[kind::RECEIVED, kind::READ],
-                kind::READ,
-                change,
-            );
+    /// Whether all these files are the actor's, stored, and in no message yet.
+    fn may_take(&mut self, actor: i64, files: &[FileLabel]) -> QueryResult<bool> {
+        for file in files {
+            let found: Option<i64> = attachments::table
+                .find(file.id.0)
+                .filter(attachments::uploader_id.eq(actor))
+                .filter(attachments::message_id.is_null())
+                .filter(attachments::stored_at.is_not_null())
+                .filter(attachments::removed_at.is_null())
+                .select(attachments::id)
+                .first(self.connection)
+                .optional()?;
+            if found.is_none() {
+                return Ok(false);
+            }
         }
-        diesel::update(entries::table.find((mailbox, seq)))
-            .set(entries::read_at.eq(self.now))
-            .execute(self.connection)?;
-        self.enter(actor, kind::READ, -1, &change)?;
-        self.enter(sender, kind::RECEIPT, 0, &change)
+        Ok(true)
     }
 
     /// The name that people read, and whether the user is disabled.
@@ -181,6 +175,7 @@ impl Batch<'_> {
                 entries::kind.eq(kind),
                 entries::conversation_id.eq(change.conversation),
                 entries::message_id.eq(change.message),
+                entries::message_ids.eq(&change.messages),
                 entries::actor_id.eq(change.actor),
                 entries::read_at.eq(change.read_at),
                 entries::created_at.eq(self.now),
@@ -204,6 +199,7 @@ impl Batch<'_> {
             .filter(entries::message_id.eq(change.message))
             .filter(mailboxes::owner_id.eq(change.actor))
             .filter(entries::kind.eq_any(kinds))
+            .filter(entries::hidden_at.is_null().or(entries::kind.eq(kind::SENT)))
             .order(entries::seq.desc())
             .select((entries::mailbox_id, entries::seq, mailboxes::unread, entries::read_at))
             .first(self.connection)
@@ -225,6 +221,7 @@ impl Batch<'_> {
             kind,
             conversation: change.conversation,
             message: change.message,
+            messages: change.messages.clone(),
             actor: change.actor,
             actor_name: change.actor_name.clone(),
             read_at: change.read_at,

@@ -20,6 +20,10 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("what_is_refused_changes_nothing", |store| what_is_refused_changes_nothing(store).boxed()),
     ("a_message_to_oneself_is_read", |store| a_message_to_oneself_is_read(store).boxed()),
     ("reading_is_counted_once", |store| reading_is_counted_once(store).boxed()),
+    ("several_are_read_at_once", |store| several_are_read_at_once(store).boxed()),
+    ("a_sender_deletes_for_both", |store| a_sender_deletes_for_both(store).boxed()),
+    ("a_recipient_deletes_for_themselves", |store| a_recipient_deletes_for_themselves(store).boxed()),
+    ("a_batch_of_everything", |store| a_batch_of_everything(store).boxed()),
     ("two_committers_race", |store| two_committers_race(store).boxed()),
     ("history_is_for_members", |store| history_is_for_members(store).boxed()),
     ("imports_are_repeatable", |store| imports_are_repeatable(store).boxed()),
@@ -32,11 +36,20 @@ pub(crate) fn send(sender: i64, recipient: i64, client_message_id: &str, content
         subject: String::new(),
         content: content.to_owned(),
         client_message_id: client_message_id.to_owned(),
+        attachments: Vec::new(),
     })
 }
 
 fn read(reader: i64, message: MessageId) -> Command {
-    Command::MarkRead { reader: UserId(reader), message }
+    Command::MarkRead { reader: UserId(reader), messages: vec![message] }
+}
+
+fn read_all<'a>(reader: i64, messages: impl Iterator<Item = &'a MessageId>) -> Command {
+    Command::MarkRead { reader: UserId(reader), messages: messages.copied().collect() }
+}
+
+fn delete(actor: i64, message: MessageId) -> Command {
+    Command::Delete { actor: UserId(actor), message }
 }
 
 fn deadline() -> Instant {
@@ -212,7 +225,7 @@ async fn reading_is_counted_once(store: Store) -> anyhow::Result<()> {
     let entries = committed(&outcomes[0]);
     assert_eq!((entries[0].unread, entries[1].unread), (1, 0), "of the reader, of the sender");
     assert!(
-        matches!(entries[1].event, Event::Receipt { message, reader: UserId(2), .. } if message == first)
+        matches!(&entries[1].event, Event::Receipt { messages, reader: UserId(2), .. } if messages == &[first])
     );
     assert!(
         matches!(&outcomes[2], Outcome::Repeated(entry) if entry.seq == entries[0].seq && entry.unread == 0)
@@ -224,6 +237,127 @@ async fn reading_is_counted_once(store: Store) -> anyhow::Result<()> {
 }
 
 /// Four committers, each with the same sends and readings, over mailboxes that they share.
+/// Reader 1 has two of user 2 and one of user 3; another that is read; one of others.
+async fn several_are_read_at_once(store: Store) -> anyhow::Result<()> {
+    let sends = [(2, 1), (2, 1), (3, 1), (3, 1), (4, 5)];
+    let sends = sends.iter().zip('a'..).map(|((from, to), id)| send(*from, *to, &id.to_string(), "x"));
+    let ids: Vec<_> = commit(&store, sends.collect()).await?.iter().map(message_id).collect();
+    commit(&store, vec![read(1, ids[3])]).await?;
+    let outcomes = commit(&store, vec![read_all(1, ids.iter()), read_all(1, ids[..2].iter())]).await?;
+    let entries = committed(&outcomes[0]);
+    assert_eq!(entries.len(), 3, "{entries:?}");
+    assert_eq!(entries[0].event, Event::Read { messages: ids[..3].to_vec() });
+    assert_eq!((entries[0].unread, unread(&store, 1).await?), (0, 0));
+    let receipts: Vec<_> = entries[1..].iter().map(|entry| (entry.mailbox, &entry.event)).collect();
+    for (sender, expect) in [(2, &ids[..2]), (3, &ids[2..3])] {
+        let mailbox = mailbox(&store, sender).await?;
+        let found = receipts.iter().find(|(of, _)| *of == mailbox).context("a receipt")?;
+        assert!(matches!(found.1, Event::Receipt { messages, reader: UserId(1), .. } if messages == expect));
+        // As it is read back.
+        let page = page(&store, sender).await?;
+        let replayed = page.iter().filter(|entry| entry.event == *found.1).count();
+        assert_eq!(replayed, 1, "{page:?}");
+    }
+    assert_eq!(
+        page(&store, 1).await?.last().map(|entry| entry.event.clone()),
+        Some(entries[0].event.clone())
+    );
+    let Outcome::Repeated(repeat) = &outcomes[1] else { panic!("{:?}", outcomes[1]) };
+    assert_eq!(repeat.unread, 0);
+    let nothing = commit(&store, vec![read_all(1, ids[4..].iter())]).await?;
+    assert_eq!(nothing, [Outcome::Refused(Refusal::NotFound)]);
+    assert_eq!(unread(&store, 5).await?, 1);
+    Ok(())
+}
+
+async fn a_sender_deletes_for_both(store: Store) -> anyhow::Result<()> {
+    let sent = commit(&store, vec![send(1, 2, "a", "gone"), send(1, 2, "b", "stays")]).await?;
+    let ids: Vec<_> = sent.iter().map(message_id).collect();
+    let stranger = commit(&store, vec![delete(3, ids[0]), delete(1, MessageId(4711))]).await?;
+    assert_eq!(stranger, vec![Outcome::Refused(Refusal::NotFound); 2], "as one that does not exist");
+    commit(&store, vec![read(2, ids[1])]).await?;
+    assert_eq!(unread(&store, 2).await?, 1);
+    let outcome = commit(&store, vec![delete(1, ids[0])]).await?;
+    let entries = committed(&outcome[0]);
+    assert_eq!(entries.len(), 2);
+    assert!(entries.iter().all(|entry| entry.event == Event::Deleted { message: ids[0] }));
+    assert_eq!((entries[0].mailbox, entries[1].unread), (mailbox(&store, 1).await?, 0));
+    assert_eq!(unread(&store, 2).await?, 0);
+    for user in [1, 2] {
+        let page = page(&store, user).await?;
+        assert_eq!(page[0].event, Event::Void, "user {user}");
+        assert_eq!(page.iter().filter(|entry| entry.event == entries[0].event).count(), 1);
+        assert!(!format!("{page:?}").contains("gone"), "user {user}: {page:?}");
+    }
+    let again = commit(&store, vec![delete(1, ids[0]), delete(2, ids[0]), read(2, ids[0])]).await?;
+    assert!(matches!(&again[0], Outcome::Repeated(entry) if entry.seq == entries[0].seq));
+    assert!(matches!(&again[1], Outcome::Repeated(entry) if entry.seq == entries[1].seq));
+    assert_eq!(again[2], Outcome::Refused(Refusal::NotFound));
+    // A resend does not bring it back.
+    let resent = commit(&store, vec![send(1, 2, "a", "gone")]).await?;
+    assert!(matches!(&resent[0], Outcome::Repeated(_)));
+    let reader = store.find_account(UserId(2)).await?.context("is there")?;
+    let Event::Sent(message) = &committed(&sent[0])[0].event else { panic!() };
+    let left = store.history(&reader, message.conversation, None, 9).await?.context("a member")?;
+    assert_eq!(left.iter().map(|message| message.id).collect::<Vec<_>>(), ids[1..]);
+    Ok(())
+}
+
+async fn a_recipient_deletes_for_themselves(store: Store) -> anyhow::Result<()> {
+    let sent = commit(&store, vec![send(1, 2, "a", "x"), send(3, 3, "b", "note")]).await?;
+    let ids: Vec<_> = sent.iter().map(message_id).collect();
+    let outcome = commit(&store, vec![delete(2, ids[0])]).await?;
+    assert_eq!(committed(&outcome[0]).len(), 1, "the sender is not told");
+    assert_eq!(unread(&store, 2).await?, 0);
+    assert!(matches!(page(&store, 1).await?[0].event, Event::Sent(_)));
+    assert_eq!(page(&store, 2).await?[0].event, Event::Void);
+    let Event::Sent(message) = &committed(&sent[0])[0].event else { panic!() };
+    for (user, n_left) in [(1, 1), (2, 0)] {
+        let reader = store.find_account(UserId(user)).await?.context("is there")?;
+        let left = store.history(&reader, message.conversation, None, 9).await?.context("a member")?;
+        assert_eq!(left.len(), n_left, "user {user}");
+    }
+    // What the sender deletes then is news to the sender alone.
+    let outcome = commit(&store, vec![delete(1, ids[0])]).await?;
+    assert_eq!(committed(&outcome[0]).len(), 1);
+    let own = commit(&store, vec![delete(3, ids[1])]).await?;
+    assert_eq!(committed(&own[0]).len(), 1);
+    let kinds: Vec<_> = page(&store, 3).await?.into_iter().map(|entry| entry.event).collect();
+    assert_eq!(kinds, [Event::Void, Event::Void, Event::Deleted { message: ids[1] }]);
+    Ok(())
+}
+
+/// Order in the batch is order in the mailbox, whatever goes by which statement.
+async fn a_batch_of_everything(store: Store) -> anyhow::Result<()> {
+    let ids: Vec<_> = commit(&store, vec![send(1, 2, "a", "x"), send(1, 2, "b", "y")])
+        .await?
+        .iter()
+        .map(message_id)
+        .collect();
+    let batch = vec![
+        read(2, ids[0]),
+        delete(1, ids[0]),
+        send(2, 1, "c", "z"),
+        delete(2, ids[0]),
+        delete(2, ids[1]),
+        read(2, ids[1]),
+        delete(1, ids[1]),
+        delete(1, ids[1]),
+    ];
+    let outcomes = commit(&store, batch).await?;
+    let is_new = |n: usize| matches!(outcomes[n], Outcome::Committed(_));
+    assert_eq!([0, 1, 2, 4, 6].map(is_new), [true; 5], "{outcomes:?}");
+    assert!(matches!(outcomes[3], Outcome::Repeated(_)) && matches!(outcomes[7], Outcome::Repeated(_)));
+    assert_eq!(outcomes[5], Outcome::Refused(Refusal::NotFound));
+    let of_two: Vec<_> = page(&store, 2).await?.into_iter().map(|entry| entry.event).collect();
+    assert!(
+        matches!(of_two[..], [Event::Void, Event::Void, Event::Void, Event::Deleted { message: first }, Event::Sent(_), Event::Deleted { message: second }] if [first, second] == ids[..]),
+        "{of_two:?}"
+    );
+    assert_eq!(unread(&store, 2).await?, 0);
+    Ok(())
+}
+
 async fn two_committers_race(store: Store) -> anyhow::Result<()> {
     let mut racers = tokio::task::JoinSet::new();
     for racer in 0..4 {
@@ -238,7 +372,12 @@ async fn two_committers_race(store: Store) -> anyhow::Result<()> {
                 let outcomes = committer.commit(sends.collect(), deadline()).await?;
                 ids.extend(outcomes.iter().map(message_id));
                 let reads = ids.iter().rev().take(15).flat_map(|id| (1..=5).map(|reader| read(reader, *id)));
-                committer.commit(reads.collect(), deadline()).await?;
+                let mut changes: Vec<_> = reads.collect();
+                // Both parties delete some, and somebody who has nothing to do with them tries to.
+                let some = ids.iter().rev().take(4).enumerate();
+                changes.extend(some.flat_map(|(n, id)| (1..=5).take(n + 2).map(|actor| delete(actor, *id))));
+                changes.extend((1..=5).map(|reader| read_all(reader, ids.iter().rev().skip(10).take(20))));
+                committer.commit(changes.into(), deadline()).await?;
             }
             anyhow::Ok((racer % 2, ids))
         });
@@ -259,7 +398,10 @@ async fn history_is_for_members(store: Store) -> anyhow::Result<()> {
         commit(&store, (0..5).map(|n| send(1 + n % 2, 2 - n % 2, &format!("{n}"), "x")).collect()).await?;
     let ids: Vec<_> = sent.iter().map(message_id).collect();
     let Event::Sent(message) = &committed(&sent[0])[0].event else { panic!() };
-    let page = |reader, before| store.history(UserId(reader), message.conversation, before, 3);
+    let page = async |reader, before| -> anyhow::Result<_> {
+        let reader = store.find_account(UserId(reader)).await?.context("is there")?;
+        Ok(store.history(&reader, message.conversation, before, 3).await?)
+    };
     let first = page(2, None).await?.context("a member")?;
     assert_eq!(first.iter().map(|message| message.id).collect::<Vec<_>>(), [ids[4], ids[3], ids[2]]);
     assert_eq!(first[0].client_message_id, None, "it is its sender's alone");
@@ -273,6 +415,7 @@ async fn imports_are_repeatable(store: Store) -> anyhow::Result<()> {
     let import = |name: &str, full_name: &str| switchboard_store::Import {
         username: name.to_owned(),
         full_name: full_name.to_owned(),
+        password_hash: None,
     };
     let ids = store.import_users(vec![import("user2", "Zoë Two"), import("new", "")]).await?;
     assert_eq!(ids[0], UserId(2));

@@ -82,7 +82,8 @@ fn main() {
 /// With the schema and users 1 to 5.
 async fn prepared(store: Store) -> anyhow::Result<Store> {
     store.migrate().await?;
-    let users = (1..=5).map(|n| Import { username: format!("user{n}"), full_name: String::new() }).collect();
+    let user = |n| Import { username: format!("user{n}"), full_name: String::new(), password_hash: None };
+    let users = (1..=5).map(user).collect();
     assert_eq!(store.import_users(users).await?, (1..=5).map(UserId).collect::<Vec<_>>());
     Ok(store)
 }

@@ -10,7 +10,7 @@ use switchboard_store::Store;
 /// No page takes nearly as long; a reading of a million rows takes longer.
 const PAGE_TIME: Duration = Duration::from_millis(150);
 
-/// Fills the mailbox of user 1, and the conversation with user 2, up to `rows`.
+/// Fills the mailbox of user 1, which is the second, and the conversation with user 2, up to `rows`.
 fn fill(from: i64, rows: i64) -> String {
     format!(
         "INSERT INTO conversations (id, kind, user_low, user_high, created_at)
@@ -21,8 +21,8 @@ fn fill(from: i64, rows: i64) -> String {
              SELECT i, 1, 2, '', 'x', 'm' || i, 0, 0 FROM n;
          WITH RECURSIVE n (i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
              INSERT INTO mailbox_entries (mailbox_id, seq, kind, conversation_id, message_id, actor_id, created_at)
-             SELECT 1, i, 1, 1, i, 2, 0 FROM n;
-         UPDATE mailboxes SET last_seq = {rows}, unread = {rows} WHERE id = 1;
+             SELECT 2, i, 1, 1, i, 2, 0 FROM n;
+         UPDATE mailboxes SET last_seq = {rows}, unread = {rows} WHERE id = 2;
          ANALYZE;"
     )
 }
@@ -51,12 +51,13 @@ async fn check_pages(store: &Store, rows: i64) -> anyhow::Result<()> {
     store.ping().await?;
     let begun = Instant::now();
     let middle = rows / 2;
-    let page = store.page(MailboxId(1), Seq(middle), 50).await?;
+    let page = store.page(MailboxId(2), Seq(middle), 50).await?;
     assert_eq!((page.len(), page[0].seq), (50, Seq(middle + 1)));
     let before = Some(MessageId(middle));
-    let history = store.history(UserId(1), ConversationId(1), before, 40).await?.unwrap_or_default();
+    let reader = store.find_account(UserId(1)).await?.expect("is there");
+    let history = store.history(&reader, ConversationId(1), before, 40).await?.unwrap_or_default();
     assert_eq!((history.len(), history[0].id), (40, MessageId(middle - 1)));
-    assert_eq!(store.heads(&[MailboxId(1), MailboxId(2)]).await?.len(), 2);
+    assert_eq!(store.heads(&[MailboxId(2), MailboxId(3)]).await?.len(), 2);
     assert!(begun.elapsed() < PAGE_TIME, "at {rows} rows it took {:?}", begun.elapsed());
     Ok(())
 }

@@ -1,0 +1,48 @@
+//! A message before it is sent.
+
+use switchboard_protocol::client_frame::SendMessage;
+use switchboard_protocol::{AttachmentId, UserId};
+
+/// What [`Client::send_draft`](crate::Client::send_draft) sends. The node checks it: it is within the limits, and
+/// has content or an attachment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Whom to.
+    pub to: UserId,
+    /// The subject; may be empty.
+    pub subject: String,
+    /// The text; may be empty if there is an attachment.
+    pub content: String,
+    /// Names the message for its sender: sending it again under the same id makes no second one. Without it, the
+    /// message gets a random one.
+    pub client_message_id: Option<String>,
+    /// Files that the sender uploaded, over HTTP, and that no message has yet.
+    pub attachment_ids: Vec<AttachmentId>,
+}
+
+impl Draft {
+    /// A text without subject and files.
+    pub fn new(to: UserId, content: impl Into<String>) -> Self {
+        Self {
+            to,
+            subject: String::new(),
+            content: content.into(),
+            client_message_id: None,
+            attachment_ids: Vec::new(),
+        }
+    }
+
+    /// The frame, and what the message is called in it.
+    pub(crate) fn into_frame(self) -> (SendMessage, String) {
+        let client_message_id =
+            self.client_message_id.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+        let frame = SendMessage {
+            recipient_id: self.to,
+            subject: self.subject,
+            content: self.content,
+            client_message_id: Some(client_message_id.clone()),
+            attachment_ids: self.attachment_ids,
+        };
+        (frame, client_message_id)
+    }
+}
