@@ -7,27 +7,15 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{ask, check_refused, check_sent, finish_with, open};
-use crate::harness::http::{Answer, bearer, get, metric};
+use crate::harness::http::{Answer, bearer, get, metric, send};
 use crate::harness::socket::Socket;
 use crate::harness::{Cluster, DEADLINE};
 
-/// One request of any method, without a body.
+/// One request of any method, without a body; the head of the answer in lower case.
 async fn request(cluster: &Cluster, method: &str, path: &str) -> anyhow::Result<Answer> {
-    let address = cluster.address(0);
-    let answer = async {
-        let mut stream = TcpStream::connect(address).await?;
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            bearer(1)
-        );
-        stream.write_all(head.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("no end of the head")?;
-        let status = head.split(' ').nth(1).context("no status")?.parse()?;
-        anyhow::Ok(Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
-    };
-    timeout(DEADLINE, answer).await?
+    let mut answer = send(cluster.address(0), method, path, &[bearer(1)], &[]).await?;
+    answer.head = answer.head.to_ascii_lowercase();
+    Ok(answer)
 }
 
 pub(super) async fn paths_and_methods(cluster: Cluster) -> anyhow::Result<()> {

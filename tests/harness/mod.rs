@@ -10,6 +10,7 @@ pub(crate) mod socket;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -18,7 +19,7 @@ use nix::unistd::Pid;
 use secrecy::SecretString;
 use switchboard_channel_layer::MemoryBus;
 use switchboard_client::{Backoff, Client, Config as ClientConfig, Event};
-use switchboard_node::auth::Tokens;
+use switchboard_node::auth::{Tokens, hash_now};
 use switchboard_node::config::{Config, Overrides};
 use switchboard_node::node::{Parts, RunningNode};
 use switchboard_protocol::{MessageData, Seq, ServerFrame, UserId};
@@ -86,7 +87,12 @@ impl Cluster {
         let config = config(&settings)?;
         let store = Store::open(secrecy::ExposeSecret::expose_secret(&config.store_url()), 4).await?;
         store.migrate().await?;
-        let user = |n| Import { username: format!("user{n}"), full_name: format!("User {n}") };
+        let password_hash = Some(password_hash());
+        let user = |n| Import {
+            username: format!("user{n}"),
+            full_name: format!("User {n}"),
+            password_hash: password_hash.clone(),
+        };
         let ids = store.import_users((1..=USERS).map(user).collect()).await?;
         ensure!(ids == (1..=USERS).map(UserId).collect::<Vec<_>>(), "ids begin at 1");
         let bus = MemoryBus::default();
@@ -230,6 +236,12 @@ pub(crate) fn switchboard(settings: &[(String, String)]) -> Command {
 fn config(settings: &[(String, String)]) -> anyhow::Result<Config> {
     let environment = settings.iter().map(|(key, value)| (key.into(), value.into()));
     Ok(Config::load(&Overrides::default(), environment)?)
+}
+
+/// Of [`http::PASSWORD`], once for all tests: it is slow by design.
+fn password_hash() -> String {
+    static HASH: LazyLock<String> = LazyLock::new(|| hash_now(&SecretString::from(http::PASSWORD)));
+    HASH.clone()
 }
 
 /// A token that counts for an hour.

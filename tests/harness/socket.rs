@@ -30,10 +30,22 @@ impl Socket {
         authorization: Option<&str>,
         query: &str,
     ) -> anyhow::Result<Result<Self, (u16, Value)>> {
+        let headers: Vec<_> = authorization.iter().map(|value| format!("Authorization: {value}")).collect();
+        Self::handshake_with(cluster, node, &headers, query).await
+    }
+
+    /// The same with any header lines.
+    pub(crate) async fn handshake_with(
+        cluster: &Cluster,
+        node: usize,
+        headers: &[String],
+        query: &str,
+    ) -> anyhow::Result<Result<Self, (u16, Value)>> {
         let mut request =
             format!("ws://{}/ws/messages/?{query}", cluster.address(node)).into_client_request()?;
-        if let Some(authorization) = authorization {
-            request.headers_mut().insert(http::header::AUTHORIZATION, authorization.parse()?);
+        for line in headers {
+            let (name, value) = line.split_once(": ").context("a header line")?;
+            request.headers_mut().append(http::HeaderName::from_bytes(name.as_bytes())?, value.parse()?);
         }
         match timeout(DEADLINE, connect_async(request)).await? {
             Ok((stream, _response)) => Ok(Ok(Self(stream))),

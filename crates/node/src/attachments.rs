@@ -1,7 +1,8 @@
 //! The bytes of attachments: how they come in, where they are, and how they go out. Free of the database.
 //!
-//! [`form`] reads what a browser or a script posts, and gives each file to [`files`] as it comes; [`download`]
-//! answers with a file or a part of one. Who may do so, and which row knows of which key, is the caller's.
+//! [`form`] reads what a browser or a script posts, and gives each file to [`files`] as it comes;
+//! [`download`] answers with a file or a part of one. Who may do so, and which row knows of which key, is
+//! the caller's business.
 
 pub mod download;
 pub mod files;
@@ -10,6 +11,9 @@ pub mod form;
 mod filename;
 mod range;
 mod upload;
+
+#[cfg(test)]
+mod temporary;
 
 pub use download::FileInfo;
 pub use filename::safe_filename;

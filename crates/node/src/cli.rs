@@ -82,6 +82,9 @@ enum Command {
     /// Manage users
     #[command(subcommand)]
     User(UserCommand),
+    /// Manage the keys of back ends
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
     /// Print tokens for scripts and load tests, one user a line
     Token(TokenOptions),
     /// Check the configuration and what it points to
@@ -99,6 +102,8 @@ pub enum Task {
     Migrate,
     /// Manage users.
     User(UserCommand),
+    /// Manage the keys of back ends.
+    ApiKey(ApiKeyCommand),
     /// Print tokens.
     Token(TokenOptions),
     /// Check the configuration and what it points to.
@@ -115,6 +120,37 @@ pub enum UserCommand {
         /// CSV with the header line `username,full_name,password?`
         #[arg(value_name = "FILE.csv")]
         file: PathBuf,
+    },
+    /// End a user's sessions and tokens, and let them in no more
+    Disable {
+        /// The user name
+        #[arg(value_name = "NAME")]
+        username: String,
+    },
+    /// Let a disabled user in again; tokens from before stay ended
+    Enable {
+        /// The user name
+        #[arg(value_name = "NAME")]
+        username: String,
+    },
+}
+
+/// What `api-key` does.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum ApiKeyCommand {
+    /// Make a key and print it; it is shown only now
+    Create {
+        /// What it is called in lists
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Print `name<TAB>created<TAB>state` for each key
+    List,
+    /// End a key, and what was opened with it
+    Revoke {
+        /// What it is called in lists
+        #[arg(value_name = "NAME")]
+        name: String,
     },
 }
 
@@ -177,6 +213,7 @@ impl Cli {
             }
             Some(Command::Migrate) => Task::Migrate,
             Some(Command::User(command)) => Task::User(command),
+            Some(Command::ApiKey(command)) => Task::ApiKey(command),
             Some(Command::Token(options)) => Task::Token(options),
             Some(Command::Doctor(options)) => Task::Doctor(options),
             Some(Command::Healthcheck(options)) => Task::Healthcheck(options),

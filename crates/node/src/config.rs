@@ -2,26 +2,30 @@
 //!
 //! Defaults stand only in `config.default.toml`, which is compiled in and is also the manual of every key.
 //! Over them lie a file, the environment and the command line (`layers`). Each value is checked as it is
-//! read (`values`), so that an error names the key, the value and where it came from.
+//! read (`values`, `addresses`), so that an error names the key, the value and where it came from.
 //!
-//! To add a key: its line with a comment in `config.default.toml`, its field here, and if no function in
-//! `values` fits, one more there.
+//! To add a key: its line with a comment in `config.default.toml`, its field in `sections`, and if no function in
+//! `values` fits, one more there. What two keys say together is checked by [`Config::load`].
 
+mod addresses;
 mod layers;
+mod sections;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
-use std::num::NonZero;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use thiserror::Error;
+
+pub use sections::{
+    AttachmentsConfig, AuthConfig, ChannelLayerConfig, LimitsConfig, LogConfig, LogFormat, ServerConfig,
+    StoreConfig,
+};
 
 /// The file of defaults, for `--help` and the manual.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -41,105 +45,12 @@ pub struct Config {
     pub channel_layer: ChannelLayerConfig,
     /// Who is let in.
     pub auth: AuthConfig,
+    /// Files of messages.
+    pub attachments: AttachmentsConfig,
     /// How much of everything.
     pub limits: LimitsConfig,
     /// What is logged, and how.
     pub log: LogConfig,
-}
-
-/// Section `server`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServerConfig {
-    /// Address and port to listen on.
-    #[serde(deserialize_with = "values::listen")]
-    pub listen: SocketAddr,
-    /// Threads that serve sockets; 0 means one for each core. See [`ServerConfig::n_workers`].
-    #[serde(deserialize_with = "values::integer::<_, _, 0, 1024>")]
-    pub workers: usize,
-    /// From the signal to stop until open sockets are cut, in seconds. See [`ServerConfig::drain`].
-    #[serde(deserialize_with = "values::integer::<_, _, 0, 3600>")]
-    pub drain_seconds: u64,
-    /// Folder of what this node keeps on disk.
-    #[serde(deserialize_with = "values::folder")]
-    pub data_dir: PathBuf,
-}
-
-/// Section `store`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreConfig {
-    /// `postgres://…`, `sqlite://PATH`, or empty. See [`Config::store_url`].
-    #[serde(deserialize_with = "values::database_url")]
-    pub database_url: SecretString,
-    /// Connections to Postgres at most.
-    #[serde(deserialize_with = "values::integer::<_, _, 1, 1000>")]
-    pub pool_size: u32,
-    /// Whether `serve` brings the schema up to date by itself.
-    #[serde(deserialize_with = "values::flag")]
-    pub migrate: bool,
-}
-
-/// Section `channel_layer`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChannelLayerConfig {
-    /// `redis://…`, `rediss://…`, or empty. See [`Config::redis_url`].
-    #[serde(deserialize_with = "values::redis_url")]
-    pub redis_url: SecretString,
-}
-
-/// Section `auth`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AuthConfig {
-    /// The secret that signs and checks tokens; empty means that no token is accepted.
-    #[serde(deserialize_with = "values::jwt_secret")]
-    pub jwt_secret: SecretString,
-    /// By how much a token's times may be off, in seconds. See [`AuthConfig::token_leeway`].
-    #[serde(deserialize_with = "values::integer::<_, _, 0, 30>")]
-    pub token_leeway_seconds: u64,
-}
-
-/// Section `limits`: what one node grants.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LimitsConfig {
-    /// Messages that one user may send a second, on average.
-    #[serde(deserialize_with = "values::integer::<_, _, 1, 1_000_000>")]
-    pub messages_per_second: u32,
-    /// Messages that one user may send at once after a pause.
-    #[serde(deserialize_with = "values::integer::<_, _, 1, 1_000_000>")]
-    pub messages_burst: u32,
-    /// Open sockets and event streams of one user.
-    #[serde(deserialize_with = "values::integer::<_, _, 1, 1_000_000>")]
-    pub connections_per_user: u32,
-    /// Handshakes and requests from one address that may fail to authenticate in a minute.
-    #[serde(deserialize_with = "values::integer::<_, _, 1, 1_000_000>")]
-    pub failed_handshakes_per_minute: u32,
-    /// Bytes that wait for one slow client. At least one frame must fit.
-    #[serde(deserialize_with = "values::integer::<_, _, 262_144, 1_073_741_824>")]
-    pub outbound_queue_bytes: usize,
-}
-
-/// Section `log`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogConfig {
-    /// How a line looks.
-    #[serde(deserialize_with = "values::log_format")]
-    pub format: LogFormat,
-    /// What is logged, in the language of `tracing_subscriber::EnvFilter`; checked by [`crate::logging`].
-    pub level: String,
-}
-
-/// How a line of the log looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Pretty,
-    /// For machines: one JSON object a line.
-    Json,
 }
 
 /// What the command line says about the configuration.
@@ -167,7 +78,7 @@ impl Config {
     /// the file over the defaults.
     ///
     /// # Errors
-    /// If a file cannot be read, or a key is unknown or its value cannot be.
+    /// If a file cannot be read, a key is unknown or its value cannot be, or two values contradict one another.
     pub fn load(
         overrides: &Overrides,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -179,7 +90,31 @@ impl Config {
         }
         above.extend(layers::environment(environment)?);
         above.extend(layers::command_line(overrides));
-        layers::extract(defaults, above)
+        let config: Self = layers::extract(defaults, above)?;
+        config.check().map_err(ConfigError)?;
+        Ok(config)
+    }
+
+    /// What no key can be refused for alone.
+    fn check(&self) -> Result<(), String> {
+        let AuthConfig { jwks_url, jwks_file, jwt_issuer, jwt_audience, .. } = &self.auth;
+        let key = match (jwks_url, jwks_file) {
+            (None, None) => return Ok(()),
+            (Some(_), Some(_)) => {
+                return Err("`auth.jwks_url` and `auth.jwks_file` are both set: keep one of them".to_owned());
+            }
+            (Some(_), None) => "auth.jwks_url",
+            (None, Some(_)) => "auth.jwks_file",
+        };
+        let missing = match (jwt_issuer, jwt_audience) {
+            (None, _) => "auth.jwt_issuer",
+            (_, None) => "auth.jwt_audience",
+            _ => return Ok(()),
+        };
+        // An issuer's keys sign for every service of its users; only the audience tells which one is meant.
+        Err(format!(
+            "`{key}` is set and `{missing}` is empty: tokens under its keys must name their issuer and us"
+        ))
     }
 
     /// Where messages live, with the default resolved: `sqlite://{server.data_dir}/switchboard.db`.
@@ -199,7 +134,7 @@ impl Config {
         (!url.expose_secret().is_empty()).then_some(url)
     }
 
-    /// Pairs of values that are allowed but seldom meant, a sentence each, for the log at start.
+    /// Values that are allowed but seldom meant, a sentence each, for the log at start.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -211,38 +146,20 @@ impl Config {
                     .to_owned(),
             );
         }
-        let listen = self.server.listen;
-        if !listen.ip().is_loopback() && self.auth.jwt_secret.expose_secret().is_empty() {
+        let auth = &self.auth;
+        let has_keys = auth.jwks_url.is_some() || auth.jwks_file.is_some();
+        if !auth.accounts && auth.jwt_secret.expose_secret().is_empty() && !has_keys {
+            warnings.push(
+                "`auth.accounts` is false and neither `auth.jwt_secret` nor a JWKS is set: nobody can log in, \
+                 only API keys count"
+                    .to_owned(),
+            );
+        }
+        if let Some(network) = self.server.trusted_proxies.iter().find(|network| network.prefix_len() == 0) {
             warnings.push(format!(
-                "`server.listen` is `{listen}`, which other machines can reach, \
-                 and `auth.jwt_secret` is empty: no token is accepted"
+                "`server.trusted_proxies` has `{network}`, which is everybody: any client can say which address it has"
             ));
         }
         warnings
-    }
-}
-
-impl ServerConfig {
-    /// How many threads serve sockets.
-    #[must_use]
-    pub fn n_workers(&self) -> usize {
-        match self.workers {
-            0 => std::thread::available_parallelism().map_or(1, NonZero::get),
-            n => n,
-        }
-    }
-
-    /// From the signal to stop until open sockets are cut.
-    #[must_use]
-    pub fn drain(&self) -> Duration {
-        Duration::from_secs(self.drain_seconds)
-    }
-}
-
-impl AuthConfig {
-    /// By how much a token's times may be off.
-    #[must_use]
-    pub fn token_leeway(&self) -> Duration {
-        Duration::from_secs(self.token_leeway_seconds)
     }
 }

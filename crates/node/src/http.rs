@@ -1,111 +1,99 @@
-//! The routes, all on one screen, and who asks.
+//! The routes, all on one screen.
 
+mod accounts;
+mod attachments;
+mod body;
+pub(crate) mod caller;
+mod conversations;
 mod events;
+mod former;
 mod health;
-mod history;
+mod messages;
+mod openapi;
+mod page;
 mod socket;
+mod users;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_web::{HttpRequest, web};
-use switchboard_protocol::{ErrorCode, Seq, Timestamp, events::EventsQuery, ids::MAX_ID};
-use switchboard_store::{Account, StoreError};
+use actix_web::{Route, web};
+use switchboard_protocol::{Seq, events::EventsQuery, ids::MAX_ID};
+use switchboard_store::Account;
 
-use crate::auth::{AuthError, bearer};
-use crate::limits::ConnectionPermit;
-use crate::metrics::Kind;
-use crate::problem::{ApiError, query_config, unknown_path, wrong_method};
+use crate::problem::{query_config, unknown_path, wrong_method};
 use crate::state::Node;
 
 /// Every route of a node.
 pub(crate) fn routes(service: &mut web::ServiceConfig) {
-    let get = |path: &str, handler: actix_web::Route| {
-        web::resource(path).route(handler).default_service(wrong_method("GET"))
-    };
     service
         .app_data(query_config())
         .service(get("/ws/messages/", web::get().to(socket::connect)))
+        .service(post("/api/v1/auth/register", web::post().to(accounts::register)))
+        .service(post("/api/v1/auth/login", web::post().to(accounts::log_in)))
+        .service(post("/api/v1/auth/logout", web::post().to(accounts::log_out)))
+        .service(post("/api/v1/auth/ticket", web::post().to(accounts::ticket)))
+        .service(get("/api/v1/me", web::get().to(accounts::me)))
+        .service(get("/api/v1/users", web::get().to(users::page)))
+        .service(get("/api/v1/conversations", web::get().to(conversations::page)))
+        .service(get("/api/v1/conversations/{id}/messages", web::get().to(conversations::history)))
+        .service(post("/api/v1/messages", web::post().to(messages::send)))
+        .service(resource("/api/v1/messages/{id}", web::delete().to(messages::delete), "DELETE"))
+        .service(post("/api/v1/messages/{id}/read", web::post().to(messages::read)))
+        .service(post("/api/v1/attachments", web::post().to(attachments::upload)))
+        .service(attachment("/api/v1/attachments/{id}", attachments::download))
         .service(get("/api/v1/events", web::get().to(events::poll)))
         .service(get("/api/v1/events/stream", web::get().to(events::stream)))
-        .service(get("/api/v1/conversations/{id}/messages", web::get().to(history::page)))
+        .service(get("/api/v1/openapi.json", web::get().to(openapi::document)))
         .service(get("/live", web::get().to(health::live)))
         .service(get("/ready", web::get().to(health::ready)))
         .service(get("/metrics", web::get().to(health::metrics)))
+        .configure(former::routes)
+        .configure(page::routes)
         .default_service(web::to(unknown_path));
 }
 
-/// Who asks, as the head of the request says.
-pub(crate) struct Caller {
-    pub(crate) account: Account,
-    /// When their credentials end.
-    pub(crate) expires_at: Timestamp,
+fn get(path: &str, handler: Route) -> actix_web::Resource {
+    resource(path, handler, "GET")
 }
 
-impl Caller {
-    /// How long their credentials still count.
-    pub(crate) fn time_left(&self) -> Duration {
-        time_until(self.expires_at)
-    }
+fn post(path: &str, handler: Route) -> actix_web::Resource {
+    resource(path, handler, "POST")
 }
 
-/// From now; nothing if it has passed.
-pub(crate) fn time_until(time: Timestamp) -> Duration {
-    Duration::from_micros(u64::try_from(time.0 - Timestamp::now().0).unwrap_or(0))
+fn resource(path: &str, handler: Route, method: &'static str) -> actix_web::Resource {
+    web::resource(path).route(handler).default_service(wrong_method(method))
 }
 
-/// Authenticates a request by its head alone. What fails is counted against the address that it came from; an
-/// address with too many failures is told to wait, but never one with good credentials.
-pub(crate) async fn authenticate(node: &Node, request: &HttpRequest) -> Result<Caller, ApiError> {
-    let caller = match bearer(request.headers()).and_then(|token| node.tokens.verify(token)) {
-        Ok(claims) => {
-            let store = node.source.store.clone();
-            let found = node.source.on_backend(async move { store.find_account(claims.user).await }).await;
-            let account = found
-                .map_err(|error| store_unavailable(&error))?
-                .filter(|account| !account.disabled && claims.issued_at >= account.tokens_valid_from);
-            account.map(|account| Caller { account, expires_at: claims.expires_at }).ok_or(AuthError::Invalid)
-        }
-        Err(error) => Err(error),
-    };
-    caller.map_err(|error| {
-        node.metrics.refused.get_or_create(&Kind { kind: error.code().as_str() }).inc();
-        let address = request.peer_addr().map(|address| address.ip());
-        if let Some(wait) = address.and_then(|address| node.limits.is_blocked(address)) {
-            return ApiError::new(ErrorCode::RateLimited, "too many failures to authenticate")
-                .retry_after(wait);
-        }
-        address.inspect(|address| node.limits.record_failure(*address));
-        error.into()
-    })
-}
-
-/// A caller's place among the connections of their user, for as long as it is kept. None while draining.
-pub(crate) fn admit(node: &Node, caller: &Caller) -> Result<ConnectionPermit, ApiError> {
-    let code = if node.stop.is_cancelled() {
-        ErrorCode::Draining
-    } else if let Some(permit) = node.limits.acquire(caller.account.id) {
-        return Ok(permit);
-    } else {
-        ErrorCode::TooManyConnections
-    };
-    node.metrics.refused.get_or_create(&Kind { kind: code.as_str() }).inc();
-    Err(match code {
-        ErrorCode::Draining => ApiError::new(code, "this node is going away"),
-        _ => ApiError::new(code, "this user has as many connections as are allowed"),
-    })
+/// A file can be asked for by `HEAD` too.
+fn attachment<F, Args>(path: &str, handler: F) -> actix_web::Resource
+where
+    F: actix_web::Handler<Args> + Clone,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: actix_web::Responder + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(wrong_method("GET, HEAD"))
 }
 
 /// Where a feed begins. A cursor of another epoch is one that the mailbox cannot know.
-pub(crate) fn cursor(query: &EventsQuery, account: &Account) -> Option<Seq> {
+fn cursor(query: &EventsQuery, account: &Account) -> Option<Seq> {
     let foreign = query.epoch.as_ref().is_some_and(|epoch| *epoch != account.epoch);
     query.cursor.map(|cursor| if foreign || cursor.0 < 0 { Seq(MAX_ID) } else { cursor })
 }
 
-/// The cause is in the log; the client is told that it may try again.
-pub(crate) fn store_unavailable(error: &StoreError) -> ApiError {
-    tracing::warn!("a request found the store out of reach: {error}");
-    ApiError::new(ErrorCode::StoreUnavailable, "the store is out of reach")
+/// A number of things in a page, within what may be asked for.
+fn page_size(asked: Option<i64>) -> i64 {
+    asked.unwrap_or(50).clamp(1, 200)
+}
+
+/// Cuts a page that has one more than was asked for, and gives the last of what is left if there is more.
+fn cut<T>(items: &mut Vec<T>, limit: i64) -> Option<&T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    items.last().filter(|_| has_more)
 }
 
 /// The node, as actix hands it to a handler.

@@ -5,14 +5,19 @@
 //! channel layer; the hub of each node puts what it hears in order and into the queues of its sessions, whose
 //! [`feed`]s come from a page of the store to the live end without a seam.
 //!
+//! - `commands` is what a user asks for, whichever way it came; [`revocations`] says whose credentials have ended;
+//!   [`attachments`] holds the bytes of files.
 //! - [`run`] is the commands of [`cli`]; [`node`] starts and stops a node; [`state`] is what its workers share.
 //! - [`config`], [`auth`], [`limits`], [`guard`], [`problem`], [`metrics`] and [`logging`] stand on their own.
 //!
 //! Actix's workers do sockets and nothing else. Whatever talks to the store or the layer runs on the back-end
 //! runtime, which exists before the actix system.
 
+pub mod attachments;
 pub mod auth;
 pub mod cli;
+mod collector;
+mod commands;
 pub mod config;
 pub mod feed;
 pub mod guard;
@@ -24,6 +29,7 @@ pub mod metrics;
 pub mod node;
 pub mod packet;
 pub mod problem;
+pub mod revocations;
 pub mod run;
 pub mod session;
 pub mod state;

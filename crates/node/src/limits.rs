@@ -1,8 +1,12 @@
-//! What one node grants: messages a user, failed handshakes an address, connections a user.
+//! What one node grants: messages and connections a user, failed handshakes, failed log-ins and new accounts an
+//! address.
 //!
 //! Sessions and handlers share one [`NodeLimits`] and ask before they do a thing; a refusal says when to
 //! come back. The limits are this node's: a user with sessions on two nodes has twice as much. A task calls
 //! [`NodeLimits::prune`] every minute or so, since a bucket outlives the one who drew from it.
+
+mod logins;
+mod tally;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +26,8 @@ use switchboard_protocol::UserId;
 use tokio::time::Instant;
 
 use crate::config::LimitsConfig;
+use logins::Logins;
+use tally::Tally;
 
 /// How long to wait before asking again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +56,9 @@ pub struct NodeLimits<C: Clock = DefaultClock> {
     messages: Buckets<C>,
     requests: Buckets<C>,
     clock: C,
-    failures: Mutex<Failures>,
+    failures: Mutex<Tally<IpAddr>>,
+    logins: Mutex<Logins>,
+    registrations: Mutex<Tally<IpAddr>>,
     connections: Arc<Connections>,
 }
 
@@ -72,7 +80,9 @@ impl<C: Clock + Clone> NodeLimits<C> {
             messages: RateLimiter::dashmap_with_clock(quota(1), clock.clone()),
             requests: RateLimiter::dashmap_with_clock(quota(REQUESTS_A_MESSAGE), clock.clone()),
             clock,
-            failures: Mutex::new(Failures::new(config.failed_handshakes_per_minute)),
+            failures: Mutex::new(Tally::new(config.failed_handshakes_per_minute)),
+            logins: Mutex::new(Logins::new(config.failed_logins_per_minute)),
+            registrations: Mutex::new(Tally::new(config.registrations_per_minute)),
             connections: Arc::new(Connections {
                 max: config.connections_per_user,
                 open: Mutex::new(HashMap::new()),
@@ -109,6 +119,50 @@ impl<C: Clock + Clone> NodeLimits<C> {
         lock(&self.failures).record(network(address), Instant::now());
     }
 
+    /// Whether a log in under this name from this address must wait, whatever the password: for the name from there,
+    /// for the name from everywhere, or for the address under any name.
+    ///
+    /// Asked before the password is compared, so that a guess that is refused says nothing.
+    #[must_use]
+    pub fn login_blocked(&self, name: &str, address: Option<IpAddr>) -> Option<RetryAfter> {
+        let (network, now) = (address.map(network), Instant::now());
+        let of_name = lock(&self.logins).blocked_for(name, network, now);
+        let of_address = network.and_then(|network| lock(&self.failures).blocked_for(network, now));
+        of_name.max(of_address).map(RetryAfter::from)
+    }
+
+    /// Notes that a log in under this name from this address had a wrong password, or that nobody has this name. It
+    /// counts as a failure of the address too: [`NodeLimits::record_failure`] is not called besides.
+    ///
+    /// Called before the password is compared, with [`NodeLimits::forgive_login`] if it is right, it also counts
+    /// guesses that are made at once.
+    pub fn record_login_failure(&self, name: &str, address: Option<IpAddr>) {
+        let (network, now) = (address.map(network), Instant::now());
+        lock(&self.logins).record(name, network, now);
+        network.inspect(|network| lock(&self.failures).record(*network, now));
+    }
+
+    /// Takes one [`NodeLimits::record_login_failure`] back: the log in did not fail.
+    pub fn forgive_login(&self, name: &str, address: Option<IpAddr>) {
+        let network = address.map(network);
+        lock(&self.logins).take_back(name, network);
+        network.inspect(|network| lock(&self.failures).take_back(*network));
+    }
+
+    /// Takes one new account from the bucket of this address.
+    ///
+    /// # Errors
+    /// If the bucket is empty: how long until there is one again. Asking too early costs nothing.
+    pub fn check_registration(&self, address: IpAddr) -> Result<(), RetryAfter> {
+        let (network, now) = (network(address), Instant::now());
+        let mut registrations = lock(&self.registrations);
+        if let Some(wait) = registrations.blocked_for(network, now) {
+            return Err(wait.into());
+        }
+        registrations.record(network, now);
+        Ok(())
+    }
+
     /// A place for one connection of this user, given back when the permit is dropped; nothing if all are taken.
     #[must_use]
     pub fn acquire(&self, user: UserId) -> Option<ConnectionPermit> {
@@ -127,56 +181,11 @@ impl<C: Clock + Clone> NodeLimits<C> {
             buckets.retain_recent();
             buckets.shrink_to_fit();
         }
-        lock(&self.failures).prune(Instant::now());
+        let now = Instant::now();
+        lock(&self.failures).prune(now);
+        lock(&self.logins).prune(now);
+        lock(&self.registrations).prune(now);
         lock(&self.connections.open).shrink_to_fit();
-    }
-}
-
-/// Failures by address: a token bucket from which only failures take.
-///
-/// Not `governor`, which cannot look into a bucket without taking from it. Each address has the time at which
-/// its bucket will be full again (GCRA): a failure moves it on by one interval, and what lies more than a
-/// bucket's worth ahead is blocked.
-struct Failures {
-    full_at: HashMap<IpAddr, Instant>,
-    interval: Duration,
-    /// The time that a whole bucket takes to fill.
-    window: Duration,
-}
-
-impl Failures {
-    /// More addresses than this (a few MiB) are not noted until the next [`Failures::prune`]. Who has so many
-    /// is not stopped by a limit on each.
-    const MAX_ADDRESSES: usize = 65_536;
-
-    fn new(per_minute: u32) -> Self {
-        let window = Duration::from_secs(60);
-        Self { full_at: HashMap::new(), interval: window / at_least_one(per_minute).get(), window }
-    }
-
-    fn blocked_for(&self, network: IpAddr, now: Instant) -> Option<Duration> {
-        let full_at = *self.full_at.get(&network)?;
-        // Blocked while less than one failure would fit into the bucket.
-        let until = (full_at + self.interval).checked_sub(self.window)?;
-        let wait = until.saturating_duration_since(now);
-        (!wait.is_zero()).then_some(wait)
-    }
-
-    fn record(&mut self, network: IpAddr, now: Instant) {
-        let is_crowded = self.full_at.len() >= Self::MAX_ADDRESSES;
-        match self.full_at.entry(network) {
-            Entry::Vacant(_) if is_crowded => {}
-            entry => {
-                let full_at = entry.or_insert(now);
-                // A bucket is never more than empty: handshakes that were under way together may all fail.
-                *full_at = ((*full_at).max(now) + self.interval).min(now + self.window);
-            }
-        }
-    }
-
-    fn prune(&mut self, now: Instant) {
-        self.full_at.retain(|_, full_at| *full_at > now);
-        self.full_at.shrink_to_fit();
     }
 }
 

@@ -24,14 +24,17 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Tokens;
+use crate::attachments::{Files, FilesError};
+use crate::auth::{Edge, Passwords, Tokens};
+use crate::collector;
 use crate::config::Config;
 use crate::feed::Source;
 use crate::http;
 use crate::hub::{HubHandle, Surroundings};
 use crate::limits::NodeLimits;
 use crate::metrics::Metrics;
-use crate::state::Node;
+use crate::revocations::Revocations;
+use crate::state::{Node, Settings};
 use crate::writer::WriterHandle;
 
 /// How often the store is asked whether it is there, for `/ready`.
@@ -65,6 +68,12 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Where attachments are to be.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// The keys of tokens.
+    #[error("the keys of tokens cannot be read: {0}")]
+    Keys(io::Error),
     /// The sockets.
     #[error("the server cannot start: {0}")]
     Server(#[from] io::Error),
@@ -97,8 +106,15 @@ impl RunningNode {
     ) -> Result<Self, StartError> {
         let address = listener.local_addr()?;
         let writer = TaskTracker::new();
-        let node = build(config, parts, &writer, &backend, &stop);
-        for chore in [watch_store(Arc::clone(&node)).boxed(), prune_limits(Arc::clone(&node)).boxed()] {
+        let revocations = Arc::new(Revocations::open(&parts.store).await?);
+        let node = build(config, parts, revocations, &writer, &backend, &stop)?;
+        for chore in [
+            watch_store(Arc::clone(&node)).boxed(),
+            prune_limits(Arc::clone(&node)).boxed(),
+            follow_revocations(Arc::clone(&node)).boxed(),
+            refresh_keys(Arc::clone(&node)).boxed(),
+            collector::run(Arc::clone(&node)).boxed(),
+        ] {
             backend.spawn(node.stop.clone().run_until_cancelled_owned(chore));
         }
         let (server, system) = serve(Arc::clone(&node), listener, config.server.n_workers()).await?;
@@ -143,10 +159,11 @@ impl RunningNode {
 fn build(
     config: &Config,
     parts: Parts,
+    revocations: Arc<Revocations>,
     writer: &TaskTracker,
     backend: &TaskTracker,
     stop: &CancellationToken,
-) -> Arc<Node> {
+) -> Result<Arc<Node>, StartError> {
     let metrics = Arc::new(Metrics::default());
     let surroundings = Surroundings {
         store: parts.store.clone(),
@@ -159,18 +176,35 @@ fn build(
     let writer = WriterHandle::start(surroundings, hub.clone(), writer);
     let source =
         Source { hub, store: parts.store, backend: Handle::current(), metrics: Arc::clone(&metrics) };
-    Arc::new(Node {
+    let folder = config.server.data_dir.join("attachments");
+    let url = config.attachments.url.as_ref().map_or("", url::Url::as_str);
+    Ok(Arc::new(Node {
         source,
         writer,
         limits: NodeLimits::new(&config.limits),
         messages_per_second: config.limits.messages_per_second,
-        tokens: Tokens::new(&config.auth.jwt_secret, config.auth.token_leeway()),
+        settings: settings(config),
+        tokens: Tokens::from_config(&config.auth).map_err(StartError::Keys)?,
+        passwords: Passwords::new(Handle::current()),
+        edge: Edge::new(&config.server),
+        revocations,
+        files: Files::open(url, &folder, Handle::current())?,
         metrics,
         layer: parts.layer,
         stop: CancellationToken::new(),
         sessions: TaskTracker::new(),
         store_up: AtomicBool::new(true),
-    })
+    }))
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        accounts: config.auth.accounts,
+        registration: config.auth.registration,
+        session_ttl: config.auth.session_ttl(),
+        attachment_bytes: config.attachments.max_bytes,
+        orphan_ttl: config.attachments.orphan_age(),
+    }
 }
 
 /// Serves the sockets on a thread of its own, which is the actix system; its workers are threads beside it.
@@ -229,6 +263,14 @@ async fn watch_store(node: Arc<Node>) {
             }
         }
     }
+}
+
+async fn follow_revocations(node: Arc<Node>) {
+    node.revocations.follow(&node.source.store).await;
+}
+
+async fn refresh_keys(node: Arc<Node>) {
+    node.tokens.keep_fresh().await;
 }
 
 async fn prune_limits(node: Arc<Node>) {

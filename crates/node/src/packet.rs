@@ -7,8 +7,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use switchboard_protocol::{MailboxId, MessageData, RequestId, Seq, ServerFrame, Status};
-use switchboard_store::{Entry, Event, Message};
+use switchboard_protocol::{
+    Attachment, MailboxId, MessageData, MessageId, RequestId, Seq, ServerFrame, Status,
+};
+use switchboard_store::{Entry, Event, FileLabel, Message};
 
 /// The version of the payload. A node drops what has another: the sweep delivers it.
 const VERSION: u8 = 1;
@@ -121,18 +123,36 @@ fn frame<'a>(
             request_id,
             data,
         },
-        Event::Read { message } => ServerFrame::MessageRead {
+        Event::Read { messages } => ServerFrame::MessageRead {
             seq,
-            message_id: *message,
+            message_id: newest(messages),
+            message_ids: several(messages),
             status: Status::Success,
             unread_count: entry.unread,
             repeat,
             request_id,
         },
-        Event::Receipt { message, reader, read_at } => {
-            ServerFrame::ReadReceipt { seq, message_id: *message, reader_id: *reader, read_at: *read_at }
+        Event::Receipt { messages, reader, read_at } => ServerFrame::ReadReceipt {
+            seq,
+            message_id: newest(messages),
+            message_ids: several(messages),
+            reader_id: *reader,
+            read_at: *read_at,
+        },
+        Event::Deleted { message } => {
+            ServerFrame::MessageDeleted { seq, message_id: *message, unread_count: entry.unread }
         }
+        Event::Void => ServerFrame::Void { seq },
     }
+}
+
+fn newest(messages: &[MessageId]) -> MessageId {
+    messages.last().copied().unwrap_or_default()
+}
+
+/// What stands beside the newest: nothing where it is the only one.
+fn several(messages: &[MessageId]) -> Vec<MessageId> {
+    if messages.len() > 1 { messages.to_vec() } else { Vec::new() }
 }
 
 fn raw_data(message: &Message) -> serde_json::Result<Box<RawValue>> {
@@ -142,7 +162,6 @@ fn raw_data(message: &Message) -> serde_json::Result<Box<RawValue>> {
 /// The message as the wire has it.
 #[must_use]
 pub fn data(message: &Message) -> MessageData {
-    let subject = if message.subject.is_empty() { "No Subject" } else { &message.subject };
     MessageData {
         kind: "new_message".to_owned(),
         message_id: message.id,
@@ -150,11 +169,30 @@ pub fn data(message: &Message) -> MessageData {
         sender: message.sender_name.clone(),
         sender_id: message.sender,
         recipient_id: message.recipient,
-        subject: subject.to_owned(),
+        subject: shown_subject(&message.subject).to_owned(),
         content: message.content.clone(),
         created_at: message.created_at,
         is_read: message.is_read,
-        attachments: Vec::new(),
+        attachments: message.attachments.iter().map(attachment).collect(),
+    }
+}
+
+/// What stands for a subject that is empty.
+#[must_use]
+pub fn shown_subject(subject: &str) -> &str {
+    if subject.is_empty() { "No Subject" } else { subject }
+}
+
+/// A file as the wire has it.
+#[must_use]
+pub fn attachment(file: &FileLabel) -> Attachment {
+    Attachment {
+        id: file.id,
+        filename: file.filename.clone(),
+        file_size: file.size,
+        media_type: file.media_type.clone(),
+        url: Attachment::url_of(file.id),
+        download_url: Attachment::url_of(file.id),
     }
 }
 
@@ -162,7 +200,7 @@ pub fn data(message: &Message) -> MessageData {
 mod tests {
     use std::sync::Arc;
 
-    use switchboard_protocol::{ConversationId, Incoming, MessageId, Timestamp, UserId};
+    use switchboard_protocol::{ConversationId, Incoming, Timestamp, UserId};
 
     use super::*;
 
@@ -178,6 +216,7 @@ mod tests {
             created_at: Timestamp(1_767_225_600_000_000),
             is_read: false,
             client_message_id: Some("c1".to_owned()),
+            attachments: Vec::new(),
         });
         vec![
             Entry {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use actix_web::{HttpResponse, ResponseError, Route, web};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, Route, web};
 use switchboard_protocol::ErrorCode;
 use switchboard_protocol::problem::Problem;
 
@@ -30,6 +30,23 @@ impl ApiError {
     pub fn retry_after(mut self, RetryAfter { ms }: RetryAfter) -> Self {
         self.0.retry_after_ms = Some(ms);
         self
+    }
+
+    /// The same under another status.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status.as_u16();
+        self
+    }
+
+    /// What belongs to it besides the body.
+    pub(crate) fn add_headers(&self, response: &mut HttpResponseBuilder) {
+        if let Some(ms) = self.0.retry_after_ms {
+            response.insert_header((RETRY_AFTER, ms.div_ceil(1000)));
+        }
+        if self.0.status == StatusCode::UNAUTHORIZED.as_u16() {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
     }
 
     /// The document.
@@ -58,12 +75,7 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
-        if let Some(ms) = self.0.retry_after_ms {
-            response.insert_header((RETRY_AFTER, ms.div_ceil(1000)));
-        }
-        if self.status_code() == StatusCode::UNAUTHORIZED {
-            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
-        }
+        self.add_headers(&mut response);
         response.insert_header((CONTENT_TYPE, Problem::MEDIA_TYPE)).json(&self.0)
     }
 }
@@ -81,9 +93,8 @@ pub async fn unknown_path() -> Result<HttpResponse, ApiError> {
 #[must_use]
 pub fn wrong_method(allowed: &'static str) -> Route {
     web::to(move || async move {
-        let mut problem = Problem::new(ErrorCode::NotFound, format!("this path takes {allowed}"));
-        problem.status = StatusCode::METHOD_NOT_ALLOWED.as_u16();
-        let mut response = ApiError(problem).error_response();
+        let sentence = format!("this path takes {allowed}");
+        let mut response = ApiError::new(ErrorCode::MethodNotAllowed, sentence).error_response();
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         response
     })
@@ -155,7 +166,7 @@ mod tests {
     async fn what_is_not_there() {
         for (method, path, status, code) in [
             (Method::GET, "/nowhere", 404, "not_found"),
-            (Method::POST, "/page?limit=3", 405, "not_found"),
+            (Method::POST, "/page?limit=3", 405, "method_not_allowed"),
             (Method::GET, "/page", 400, "invalid_field"),
             (Method::GET, "/page?limit=300", 400, "invalid_field"),
         ] {

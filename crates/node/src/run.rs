@@ -1,5 +1,6 @@
 //! What the commands of [`crate::cli`] do. What they print is on standard output; logs are on standard error.
 
+mod api_keys;
 mod doctor;
 mod healthcheck;
 mod users;
@@ -39,6 +40,9 @@ pub fn run(task: Task, config: Config) -> anyhow::Result<()> {
             Task::Serve => serve(config).await,
             Task::Migrate => migrate(&config).await,
             Task::User(UserCommand::Import { file }) => users::import(&config, &file).await,
+            Task::User(UserCommand::Disable { username }) => users::disable(&config, &username).await,
+            Task::User(UserCommand::Enable { username }) => users::enable(&config, &username).await,
+            Task::ApiKey(command) => api_keys::manage(&config, command).await,
             Task::Token(options) => users::tokens(&config, &options),
             Task::Doctor(options) => doctor::examine(&config, &options).await,
             Task::Healthcheck(options) => healthcheck::ask(&config, &options).await,
@@ -69,6 +73,15 @@ async fn held_store(config: &Config) -> anyhow::Result<Store> {
         bail!(
             "the schema lacks migration `{first}`: run `switchboard migrate`, or set `store.migrate` to true"
         );
+    }
+    Ok(store)
+}
+
+/// The store for a command that changes something: with the schema of this binary.
+async fn migrated_store(config: &Config) -> anyhow::Result<Store> {
+    let store = open_store(config).await?;
+    if config.store.migrate {
+        store.migrate().await?;
     }
     Ok(store)
 }

@@ -20,9 +20,10 @@ use tokio::time::{Instant, sleep_until};
 use self::requests::Requests;
 use self::unread::UnreadNotices;
 use crate::feed::{Feed, Step};
-use crate::http::time_until;
+use crate::http::caller::time_until;
 use crate::metrics::Kind;
 use crate::packet::text;
+use crate::revocations::Lease;
 use crate::state::Node;
 use crate::transport::{Inbound, Transport};
 
@@ -37,6 +38,8 @@ pub struct Opening {
     pub account: Account,
     /// When their credentials end.
     pub expires_at: Timestamp,
+    /// Says if they end before.
+    pub lease: Lease,
     /// The last position that they have seen.
     pub cursor: Option<Seq>,
 }
@@ -51,6 +54,8 @@ struct Session<'a, T> {
     heartbeat: Heartbeat,
     /// When the credentials end.
     expiry: Instant,
+    /// Says if they end before.
+    lease: &'a Lease,
 }
 
 /// The pings, and whether anything comes in answer.
@@ -111,6 +116,8 @@ pub(crate) fn welcome(node: &Node, account: &Account, cursor: Seq, unread: i64) 
             frame_bytes: limits::FRAME_BYTES,
             content_bytes: limits::CONTENT_BYTES,
             subject_chars: limits::SUBJECT_CHARS,
+            attachments: limits::ATTACHMENTS,
+            attachment_bytes: node.settings.attachment_bytes,
             messages_per_second: node.messages_per_second,
         },
     })
@@ -124,7 +131,7 @@ pub(crate) fn reconnect_delay() -> u64 {
 }
 
 impl<'a, T: Transport> Session<'a, T> {
-    fn new(node: &'a Node, transport: T, opening: &Opening, feed: Feed, head: &Head) -> Self {
+    fn new(node: &'a Node, transport: T, opening: &'a Opening, feed: Feed, head: &Head) -> Self {
         let (account, now) = (&opening.account, Instant::now());
         Self {
             node,
@@ -136,6 +143,7 @@ impl<'a, T: Transport> Session<'a, T> {
             heartbeat: Heartbeat { due: now + HEARTBEAT, last: now, unanswered: 0 },
             // Tokio's clock ends somewhere beyond thirty years.
             expiry: now + time_until(opening.expires_at).min(Duration::from_secs(86_400 * 365 * 30)),
+            lease: &opening.lease,
         }
     }
 
@@ -149,6 +157,7 @@ impl<'a, T: Transport> Session<'a, T> {
             let due = self.heartbeat.due.min(self.notices.due().unwrap_or(self.expiry)).min(self.expiry);
             let result = tokio::select! {
                 () = self.node.stop.cancelled() => Err(CloseCode::Restart),
+                () = self.lease.ended() => Err(CloseCode::Revoked),
                 step = self.feed.next() => self.forward(step).await,
                 Some(answer) = self.requests.answers.next(), if !self.requests.answers.is_empty() => {
                     self.answer(answer).await
@@ -176,6 +185,7 @@ impl<'a, T: Transport> Session<'a, T> {
             biased;
             result = self.transport.send(frame) => result,
             () = self.node.stop.cancelled() => Err(CloseCode::Restart),
+            () = self.lease.ended() => Err(CloseCode::Revoked),
             () = sleep_until(self.expiry) => Err(CloseCode::CredentialsExpired),
         }
     }
@@ -183,6 +193,7 @@ impl<'a, T: Transport> Session<'a, T> {
     async fn forward(&mut self, step: Step) -> Result<(), CloseCode> {
         match step {
             Step::Items(items) => {
+                self.wait_until_fresh().await?;
                 for item in items {
                     self.notices.learn(item.seq, item.unread);
                     self.send_text(item.frame).await?;
@@ -194,6 +205,17 @@ impl<'a, T: Transport> Session<'a, T> {
                 let epoch = self.epoch.clone();
                 self.send(&ServerFrame::Reset { cursor, epoch }).await
             }
+        }
+    }
+
+    /// Hands nothing over that is newer than what is known of the credentials.
+    async fn wait_until_fresh(&mut self) -> Result<(), CloseCode> {
+        tokio::select! {
+            biased;
+            () = self.lease.ended() => Err(CloseCode::Revoked),
+            () = self.lease.fresh() => Ok(()),
+            () = self.node.stop.cancelled() => Err(CloseCode::Restart),
+            () = sleep_until(self.expiry) => Err(CloseCode::CredentialsExpired),
         }
     }
 

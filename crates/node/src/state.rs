@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use switchboard_channel_layer::{ChannelLayer, Status};
+use switchboard_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Tokens;
+use crate::attachments::Files;
+use crate::auth::{Edge, Passwords, Tokens};
+use crate::commands::store_unavailable;
 use crate::feed::Source;
 use crate::limits::NodeLimits;
 use crate::metrics::Metrics;
+use crate::problem::ApiError;
+use crate::revocations::Revocations;
 use crate::writer::WriterHandle;
 
 /// A running node.
@@ -23,8 +29,18 @@ pub struct Node {
     pub limits: NodeLimits,
     /// Messages that a user may send a second, as clients are told.
     pub messages_per_second: u32,
+    /// What handlers want to know of the configuration.
+    pub settings: Settings,
     /// Who a token belongs to.
     pub tokens: Tokens,
+    /// The way to hash and compare passwords.
+    pub passwords: Passwords,
+    /// Where requests come in.
+    pub edge: Edge,
+    /// Which credentials have ended.
+    pub revocations: Arc<Revocations>,
+    /// The bytes of attachments.
+    pub files: Files,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// For its health and its counters.
@@ -35,6 +51,21 @@ pub struct Node {
     pub sessions: TaskTracker,
     /// Whether the store answered when it was last asked.
     pub store_up: AtomicBool,
+}
+
+/// What handlers want to know of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Whether people log in by a password here.
+    pub accounts: bool,
+    /// Whether they may make accounts by themselves.
+    pub registration: bool,
+    /// How long a log-in lasts.
+    pub session_ttl: Duration,
+    /// The largest file, in bytes.
+    pub attachment_bytes: u64,
+    /// How long a file waits for a message.
+    pub orphan_ttl: Duration,
 }
 
 /// What a balancer is told.
@@ -51,6 +82,16 @@ pub enum Readiness {
 }
 
 impl Node {
+    /// Asks the store, on the runtime that its connections belong to.
+    pub(crate) async fn with_store<T, F>(&self, ask: impl FnOnce(Store) -> F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let asking = ask(self.source.store.clone());
+        self.source.on_backend(asking).await.map_err(|error| store_unavailable(&error))
+    }
+
     /// What a balancer is told now.
     #[must_use]
     pub fn readiness(&self) -> Readiness {

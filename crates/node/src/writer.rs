@@ -72,8 +72,9 @@ impl WriterHandle {
     /// [`StoreError::Unavailable`] if the writer has ended.
     pub async fn submit(&self, command: Command) -> Result<Answer, StoreError> {
         let size = match &command {
-            Command::Send(send) => send.content.len() + send.subject.len() + 512,
-            Command::MarkRead { .. } => 256,
+            Command::Send(send) => send.content.len() + send.subject.len() + 512 * (1 + send.attachments.len()),
+            Command::MarkRead { messages, .. } => 256 + 64 * messages.len(),
+            Command::Delete { .. } => 256,
         };
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(size).await.map_err(|_closed| stopping())?;

@@ -32,9 +32,11 @@ pub struct Limits {
     pub content_bytes: usize,
     /// See [`SUBJECT_CHARS`].
     pub subject_chars: usize,
-    /// See [`ATTACHMENTS`].
+    /// See [`ATTACHMENTS`]; 0 from a node of an earlier version, which knows none.
+    #[serde(default)]
     pub attachments: usize,
     /// A file, in bytes.
+    #[serde(default)]
     pub attachment_bytes: u64,
     /// Messages that a user may send a second, on average.
     pub messages_per_second: u32,

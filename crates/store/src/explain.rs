@@ -7,8 +7,8 @@ use diesel::sql_types::{Integer, Text};
 use diesel_async::RunQueryDsl;
 
 use crate::error::StoreError;
-use crate::queries;
 use crate::store::{Backend, Store};
+use crate::{attachments, lists, queries};
 
 /// How a reading is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +92,11 @@ impl Store {
             explain!(self, "a page of a conversation", queries::history(1, 1, 1, i64::MAX, 100)),
             explain!(self, "where mailboxes stand", queries::heads(vec![1, 2, 3])),
             explain!(self, "who asks", queries::account(1)),
+            explain!(self, "what was received and sent", lists::received_and_sent(1, 1, Some(1), 100)),
+            explain!(self, "the latest unread messages", lists::latest_unread(1, 1, 5)),
+            explain!(self, "conversations", lists::conversations(1, 1, None, 100)),
+            explain!(self, "a file", attachments::readable(1, 1)),
+            explain!(self, "files to let go", attachments::loose(100)),
         ])
     }
 }

@@ -3,6 +3,8 @@
 //! - [`Store`] reads. Queries are written once, in `queries`, and run on either back end.
 //! - [`Committer`] writes: it takes a batch of [`Command`]s and commits them as one transaction, which makes the
 //!   mailboxes' entries. One task a node holds it.
+//! - What is no message is changed by the [`Store`] itself: `accounts`, `credentials`, `attachments`. What nodes have to
+//!   learn of it at once is an entry of the system mailbox: `revocations`.
 //! - `postgres` and `sqlite` hold what differs: connections, and the hot statement.
 //! - [`audit`] counts what must never be found; [`explain`] tells what reading costs.
 //!
@@ -11,22 +13,32 @@
 //! To add a kind of entry: its number in `schema::kind`, a variant of [`Event`] and of [`Command`], its part in
 //! `postgres/commit.sql` and in `sqlite/commit.rs`, its reading in `queries::EntryRow`.
 
+mod accounts;
 mod answer;
+mod attachments;
 pub mod audit;
 mod committer;
+mod credentials;
 mod error;
 pub mod explain;
+mod lists;
 pub mod model;
 mod postgres;
 mod queries;
+mod revocations;
 mod schema;
 mod sqlite;
 mod store;
 mod users;
 
+pub use accounts::NewAccount;
+pub use attachments::StoredFile;
 pub use committer::Committer;
+pub use credentials::{ApiKey, ApiKeyId, LiveSession, NewTicket, Redeemed, SessionId};
 pub use error::StoreError;
+pub use lists::{Listed, Lists, Person, Talk};
 pub use model::{
     Account, Command, Entry, Event, FileLabel, Head, Import, Message, Outcome, Refusal, Send as SendCommand,
 };
+pub use revocations::{Revocation, Revocations};
 pub use store::{Health, Store};

@@ -9,13 +9,13 @@ use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, UserId};
 
 use crate::committer::Committer;
 use crate::error::StoreError;
-use crate::model::{Account, Entry, Head, Import, Message};
+use crate::model::{Account, Entry, Head, Message};
 use crate::postgres::Postgres;
 use crate::queries;
 use crate::schema::deployment;
 use crate::sqlite::Sqlite;
 
-/// How long any one reading may take before it counts as unanswered.
+/// How long any one reading or change may take before it counts as unanswered.
 pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A handle on the store. Clones share its connections.
@@ -46,22 +46,53 @@ macro_rules! read {
     ($store:expr, $connection:ident => $query:expr) => {{
         let reading = async {
             match &*$store.backend {
-                Backend::Postgres(postgres) => {
+                $crate::store::Backend::Postgres(postgres) => {
                     let mut reader = postgres.reader().await?;
                     let $connection = &mut *reader;
                     let result = $query.await;
                     reader.finish();
-                    result.map_err(StoreError::from)
+                    result.map_err($crate::error::StoreError::from)
                 }
-                Backend::Sqlite(sqlite) => {
+                $crate::store::Backend::Sqlite(sqlite) => {
                     let $connection = &mut *sqlite.reader().await?;
-                    $query.await.map_err(StoreError::from)
+                    $query.await.map_err($crate::error::StoreError::from)
                 }
             }
         };
-        within(READ_DEADLINE, reading).await
+        $crate::store::within($crate::store::READ_DEADLINE, reading).await
     }};
 }
+pub(crate) use read;
+
+/// Runs a change on a connection of whichever back end, within the deadline: a statement, or a transaction that
+/// begins with a statement that writes, so that on SQLite it waits for its turn before it reads.
+///
+/// A connection whose change did not end is closed, which undoes what was not committed.
+macro_rules! change {
+    ($store:expr, $connection:ident => $query:expr) => {{
+        let change = async {
+            match &*$store.backend {
+                $crate::store::Backend::Postgres(postgres) => {
+                    let mut reader = postgres.reader().await?;
+                    let $connection = &mut *reader;
+                    let result = $query.await;
+                    reader.finish();
+                    result.map_err($crate::error::StoreError::from)
+                }
+                $crate::store::Backend::Sqlite(sqlite) => {
+                    let mut writer = sqlite.writer().await;
+                    let mut connection = writer.take(sqlite).await?;
+                    let $connection = &mut connection;
+                    let result = $query.await;
+                    writer.put_back(connection);
+                    result.map_err($crate::error::StoreError::from)
+                }
+            }
+        };
+        $crate::store::within($crate::store::READ_DEADLINE, change).await
+    }};
+}
+pub(crate) use change;
 
 /// Ends what takes longer than `deadline`.
 pub(crate) async fn within<T>(
@@ -220,17 +251,5 @@ impl Store {
             return Ok((!found.is_empty()).then(Vec::new));
         }
         Ok(Some(rows.into_iter().filter_map(|row| queries::message(row, reader.id)).collect()))
-    }
-
-    /// Creates users with their mailboxes, or renames those whose user name exists, all or none; gives their
-    /// ids in the order of `users`.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], and [`StoreError::Rejected`].
-    pub async fn import_users(&self, users: Vec<Import>) -> Result<Vec<UserId>, StoreError> {
-        match &*self.backend {
-            Backend::Postgres(postgres) => postgres.import_users(users).await,
-            Backend::Sqlite(sqlite) => sqlite.import_users(users).await,
-        }
     }
 }

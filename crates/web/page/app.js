@@ -4,7 +4,7 @@ import * as api from './api.js';
 import { Session } from './session.js';
 import { byId, show } from './view.js';
 
-/** Tells the other tabs that somebody logged in: they share the cookie. A log-out they hear from the service. */
+/** Tells the other tabs that somebody logged in or out: they share the cookie. */
 const tabs = new BroadcastChannel('switchboard');
 
 /** @type {Session | undefined} */
@@ -87,6 +87,7 @@ onEntry('register', async (fields) => {
 onClick('log-out', async () => {
   try {
     await api.logOut();
+    tabs.postMessage('logged out');
     leave('');
   } catch (error) {
     if (error instanceof api.Refusal && error.status === 401) leave('');

@@ -81,7 +81,8 @@ export class Composer {
 
   #clear() {
     form.reset();
-    to.readOnly = this.#recipient !== undefined;
+    // In a conversation its heading says whom to.
+    /** @type {HTMLElement} */ (to.parentElement).hidden = this.#recipient !== undefined;
     to.value = this.#recipient?.username ?? '';
   }
 

@@ -118,7 +118,7 @@ export class Mailbox {
     await Promise.all([this.reload(), thread && this.open(thread.id, thread.user)]);
   }
 
-  /** @param {import('./feed.js').Frame} frame an entry */
+  /** Takes an entry, or what an answer says before its entry comes. @param {import('./feed.js').Frame} frame */
   apply(frame) {
     /** @type {number[]} */
     const ids = frame.message_ids?.length ? frame.message_ids : [frame.message_id];

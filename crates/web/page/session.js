@@ -98,9 +98,10 @@ export class Session {
   }
 
   /** The first message to somebody opens the conversation, if nothing else was begun meanwhile. @type {(draft: import('./outbox.js').Draft, message: api.Message) => void} */
-  #sent({ recipient }, { conversation_id }) {
+  #sent({ recipient }, message) {
+    this.mailbox.apply({ type: 'message_sent', data: message });
     if (this.mailbox.thread || !this.composer.isEmpty) return;
-    this.open({ id: conversation_id, user: recipient });
+    this.open({ id: message.conversation_id, user: recipient });
     this.composer.focus();
   }
 
@@ -115,7 +116,15 @@ export class Session {
   async #remove({ message_id, sender_id }) {
     const isOwn = sender_id === this.me.id;
     const question = isOwn ? 'Delete this message for both of you?' : 'Delete this message from your list?';
-    if (await view.confirm(question)) await this.#persist(() => api.remove(message_id));
+    if (!(await view.confirm(question))) return;
+    await this.#persist(() => api.remove(message_id));
+    this.mailbox.apply({ type: 'message_deleted', message_id });
+  }
+
+  /** @param {api.Message} message */
+  async #read({ message_id }) {
+    await this.#persist(() => api.markRead(message_id));
+    this.mailbox.apply({ type: 'message_read', message_id });
   }
 
   /** @template T @param {() => Promise<T>} attempt @returns {Promise<T>} */
@@ -153,7 +162,7 @@ export class Session {
       view.drawUnread(this.mailbox.unread);
       view.drawConversations(this.mailbox, (conversation) => this.open(conversation));
       view.drawThread(this.mailbox, this.me.id, {
-        read: ({ message_id }) => this.#attempt(this.#persist(() => api.markRead(message_id))),
+        read: (message) => this.#attempt(this.#read(message)),
         remove: (message) => this.#attempt(this.#remove(message)),
       });
       view.drawOutbox(this.outbox);

@@ -71,9 +71,14 @@ function reconcile(list, items, keyOf, create, update) {
 /** @param {import('./api.js').User} user */
 export const nameOf = (user) => user.full_name || user.username;
 
-const dateFormat = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-/** @param {string} at */
-const time = (at) => make('time', { dateTime: at, className: 'faint' }, dateFormat.format(new Date(at)));
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
+const hour = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+/** @param {string} at @param {Intl.DateTimeFormat} format */
+const time = (at, format) => make('time', { dateTime: at, className: 'faint' }, format.format(new Date(at)));
+
+/** What tells one time from another in a list: the hour if it was today, else the day. @param {string} at */
+const dayOrHour = (at) => time(at, new Date(at).toDateString() === new Date().toDateString() ? hour : day);
 
 /** Text of others: its direction is its own and ends with it. @param {string} className @param {string} text */
 const foreign = (className, text) => make('span', { className, dir: 'auto' }, text);
@@ -121,7 +126,7 @@ export function drawConversations(mailbox, open) {
     const badge = make('span', { className: 'badge', role: 'img', ariaLabel: `${count} unread`, hidden: !unread_count }, count);
     button.className = unread_count ? 'unread' : '';
     button.ariaCurrent = String(mailbox.thread?.id === item.id);
-    button.replaceChildren(foreign('name', nameOf(user)), time(last_message.created_at));
+    button.replaceChildren(foreign('name', nameOf(user)), dayOrHour(last_message.created_at));
     button.append(foreign('faint', `${last_message.subject}: ${last_message.content.slice(0, 80)}`), badge);
   });
 }
@@ -168,9 +173,9 @@ export function drawThread({ thread }, me, actions) {
  */
 function messageElement(message, me, actions) {
   const isOwn = message.sender_id === me;
-  const state = make('span', {});
+  const state = make('span', { className: 'state' });
   state.dataset.test = 'state';
-  const head = make('small', {}, foreign('name', isOwn ? 'You' : message.sender), ' · ', time(message.created_at), ' ', state);
+  const head = make('small', {}, foreign('name', isOwn ? 'You' : message.sender), ' · ', time(message.created_at, full), state);
   const remove = make('button', { type: 'button', className: 'danger' }, 'Delete');
   remove.dataset.test = 'delete';
   remove.onclick = () => actions.remove(message);

@@ -135,6 +135,9 @@ fn welcome(user: i64) -> Value {
         "type": "welcome", "user": {"id": user, "username": "ada", "full_name": ""}, "connection_id": "c",
         "epoch": "e1", "cursor": 0, "unread_count": 0, "server_time": "2026-01-01T00:00:00Z",
         "heartbeat_interval_ms": 25_000,
-        "limits": {"frame_bytes": 1, "content_bytes": 1, "subject_chars": 1, "messages_per_second": 1},
+        "limits": {
+            "frame_bytes": 1, "content_bytes": 1, "subject_chars": 1, "attachments": 1, "attachment_bytes": 1,
+            "messages_per_second": 1,
+        },
     })
 }

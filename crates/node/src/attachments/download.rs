@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use actix_web::body::SizedStream;
-use actix_web::http::header::{self, HeaderMap, HeaderName, HttpDate};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue, HttpDate};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use bytes::Bytes;
@@ -46,7 +46,11 @@ pub struct FileInfo {
 ///
 /// # Errors
 /// `not_found` if the bytes are gone, `store_unavailable`; a range that is not there is an answer (416).
-pub async fn respond(request: &HttpRequest, files: &Files, file: &FileInfo) -> Result<HttpResponse, ApiError> {
+pub async fn respond(
+    request: &HttpRequest,
+    files: &Files,
+    file: &FileInfo,
+) -> Result<HttpResponse, ApiError> {
     let tag = format!("\"{}\"", file.sha256);
     if has_already(request.headers(), &tag) {
         return Ok(head(StatusCode::NOT_MODIFIED, file, &tag).finish());
@@ -69,8 +73,8 @@ pub async fn respond(request: &HttpRequest, files: &Files, file: &FileInfo) -> R
         Selection::Nothing => {
             let refusal = ApiError::new(ErrorCode::RangeNotSatisfiable, "the file has no such part");
             let mut response = refusal.error_response();
-            let size = format!("bytes */{}", file.size).parse();
-            response.headers_mut().extend(size.map(|size| (header::CONTENT_RANGE, size)));
+            let size = HeaderValue::try_from(format!("bytes */{}", file.size));
+            response.headers_mut().insert(header::CONTENT_RANGE, size.expect("it is a number after ASCII"));
             Ok(response)
         }
     }

@@ -21,8 +21,11 @@ pub fn safe_filename(name: &str) -> String {
 
 /// Control characters, line and paragraph separators, and what changes the direction of text.
 fn is_deceptive(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    match character {
+        '\u{061C}' | '\u{200E}' | '\u{200F}' => true,
+        '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => true,
+        character => character.is_control(),
+    }
 }
 
 fn cut(name: &str) -> String {

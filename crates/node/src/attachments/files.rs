@@ -129,7 +129,8 @@ impl Files {
     /// [`FilesError::Unavailable`].
     pub async fn sweep_partial(&self, older_than: Duration) -> Result<u64, FilesError> {
         let Some(folder) = self.0.folder.clone() else { return Ok(0) };
-        let sweep = self.0.tasks.spawn_blocking_on(move || sweep::sweep(&folder, older_than), &self.0.backend);
+        let sweep =
+            self.0.tasks.spawn_blocking_on(move || sweep::sweep(&folder, older_than), &self.0.backend);
         let n_removed = sweep.await.map_err(|error| FilesError::Unavailable(error.to_string()))?;
         n_removed.map_err(|error| FilesError::Unavailable(error.to_string()))
     }

@@ -1,6 +1,6 @@
 //! A form as a browser or a script posts it: texts into memory, files into the store as they come.
 
-mod texts;
+mod budget;
 
 #[cfg(test)]
 mod tests;
@@ -18,8 +18,8 @@ use tokio::time::timeout;
 use url::form_urlencoded;
 
 use super::{Files, Stored, refusal, safe_filename};
-use texts::Texts;
 use crate::problem::ApiError;
+use budget::{Budget, check_field};
 
 /// A body of which nothing comes for this long is given up: actix has no deadline for that.
 const BODY_STALL: Duration = Duration::from_secs(30);
@@ -121,9 +121,7 @@ struct Reader<'a, T, R> {
 impl<T, R: AsyncFn(&str, &str) -> Result<T, ApiError>> Reader<'_, T, R> {
     async fn read(mut self, mut parts: Multipart) -> Result<Form<T>, ApiError> {
         while let Some(mut part) = next(&mut parts).await? {
-            let disposition = part.content_disposition();
-            let name = disposition.and_then(|disposition| disposition.get_name()).unwrap_or_default().to_owned();
-            let filename = disposition.and_then(|disposition| disposition.get_filename()).map(str::to_owned);
+            let (name, filename) = names(&part);
             self.texts.take(name.len())?;
             match filename.as_deref() {
                 None => {
@@ -144,9 +142,7 @@ impl<T, R: AsyncFn(&str, &str) -> Result<T, ApiError>> Reader<'_, T, R> {
         while let Some(chunk) = next(part).await? {
             self.texts.take(chunk.len())?;
             text.extend_from_slice(&chunk);
-            if text.len() > FIELD_BYTES {
-                return Err(too_large(format!("a field may have at most {FIELD_BYTES} bytes")));
-            }
+            check_field(&text)?;
         }
         String::from_utf8(text).map_err(|_not_utf8| broken("a field is not UTF-8"))
     }
@@ -178,6 +174,16 @@ impl<T, R: AsyncFn(&str, &str) -> Result<T, ApiError>> Reader<'_, T, R> {
     }
 }
 
+/// The name of a field, and of the file in it if it is one. Some scripts write names beyond ASCII as mail
+/// does, which RFC 7578 forbids.
+fn names(part: &Field) -> (String, Option<String>) {
+    let Some(disposition) = part.content_disposition() else { return (String::new(), None) };
+    let plain = disposition.get_filename().map(str::to_owned);
+    let extended =
+        disposition.get_filename_ext().map(|name| String::from_utf8_lossy(&name.value).into_owned());
+    (disposition.get_name().unwrap_or_default().to_owned(), extended.or(plain))
+}
+
 async fn urlencoded(
     mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 ) -> Result<Vec<(String, String)>, ApiError> {
@@ -189,9 +195,7 @@ async fn urlencoded(
     let mut fields = Vec::new();
     for (name, text) in form_urlencoded::parse(&body) {
         texts.count_field()?;
-        if text.len() > FIELD_BYTES {
-            return Err(too_large(format!("a field may have at most {FIELD_BYTES} bytes")));
-        }
+        check_field(text.as_bytes())?;
         fields.push((name.into_owned(), text.into_owned()));
     }
     Ok(fields)

@@ -29,8 +29,8 @@ pub struct Stored {
 /// A file that is being stored: nothing of it can be seen before [`Upload::finish`], and nothing is left of
 /// it if that is not reached, also by dropping this.
 ///
-/// Takes memory for a part (256 KiB on a disk, 5 MiB in S3) and the pieces on the way to it (320 KiB), however
-/// large the file and however slow the store: [`Upload::write`] waits when the store does not keep up.
+/// Takes memory for a part (256 KiB on a disk, 5 MiB in S3) and the pieces on the way to it (320 KiB),
+/// however large the file and however slow the store: [`Upload::write`] waits when the store does not keep up.
 #[derive(Debug)]
 pub struct Upload {
     /// Not yet a piece.

@@ -103,6 +103,9 @@ mod tests {
             set_cookie("t".to_owned(), day, false).to_string(),
             "switchboard=t; HttpOnly; SameSite=Lax; Path=/; Max-Age=86400"
         );
-        assert_eq!(clear_cookie(false).to_string(), "switchboard=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
+        assert_eq!(
+            clear_cookie(false).to_string(),
+            "switchboard=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"
+        );
     }
 }

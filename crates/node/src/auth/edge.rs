@@ -44,7 +44,8 @@ impl Edge {
     pub fn client_address(&self, peer: Option<IpAddr>, head: &HeaderMap) -> Option<IpAddr> {
         let mut client = peer?.to_canonical();
         // Each proxy appends, so the last is the nearest, and only what a trusted one wrote is looked at.
-        let lines: Vec<&str> = head.get_all(FORWARDED_FOR).map(|line| line.to_str().unwrap_or_default()).collect();
+        let lines: Vec<&str> =
+            head.get_all(FORWARDED_FOR).map(|line| line.to_str().unwrap_or_default()).collect();
         for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
             if !self.is_trusted(client) {
                 break;
@@ -138,7 +139,8 @@ pub(super) mod tests {
         check_address("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1");
         check_address("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1");
         check_address("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1");
-        for nonsense in ["unknown", "", "1.1.1.1, ", "1.1.1.1, x, 10.0.0.2", "1.1.1", "ü", "1.1.1.1 2.2.2.2"] {
+        for nonsense in ["unknown", "", "1.1.1.1, ", "1.1.1.1, x, 10.0.0.2", "1.1.1", "ü", "1.1.1.1 2.2.2.2"]
+        {
             let nearest = if nonsense.ends_with("10.0.0.2") { "10.0.0.2" } else { "10.0.0.1" };
             check_address("10.0.0.1", &[nonsense], nearest);
         }
@@ -163,7 +165,11 @@ pub(super) mod tests {
             let headers: Vec<_> = protocols.iter().map(|protocol| (FORWARDED_PROTO, *protocol)).collect();
             assert_eq!(edge(&trusting).is_secure(peer, &head(&headers)), expect, "{peer:?} {protocols:?}");
         }
-        assert!(edge(&[("SWITCHBOARD_SERVER__PUBLIC_URL", "https://chat.example")]).is_secure(None, &head(&[])));
-        assert!(!edge(&[("SWITCHBOARD_SERVER__PUBLIC_URL", "http://chat.example")]).is_secure(None, &head(&[])));
+        assert!(
+            edge(&[("SWITCHBOARD_SERVER__PUBLIC_URL", "https://chat.example")]).is_secure(None, &head(&[]))
+        );
+        assert!(
+            !edge(&[("SWITCHBOARD_SERVER__PUBLIC_URL", "http://chat.example")]).is_secure(None, &head(&[]))
+        );
     }
 }

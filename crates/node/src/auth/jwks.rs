@@ -87,7 +87,8 @@ impl Keys {
     /// The key that a token names, for its algorithm; without a name, the only one for its algorithm.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<Arc<DecodingKey>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
-        let fits = |key: &&Key| (id.is_none() || key.id.as_deref() == id) && key.algorithms.contains(&algorithm);
+        let fits =
+            |key: &&Key| (id.is_none() || key.id.as_deref() == id) && key.algorithms.contains(&algorithm);
         let mut fitting = known.iter().filter(fits);
         let Some(first) = fitting.next() else {
             self.wanted.notify_one();
@@ -123,12 +124,12 @@ impl Keys {
         loop {
             let address = url.clone();
             self.update(move || fetch::url(&address)).await;
-            let is_first = self.known.read().unwrap_or_else(PoisonError::into_inner).is_none();
-            if is_first {
-                sleep(FIRST_FETCH_GAP).await;
-            } else {
+            let has_keys = self.known.read().unwrap_or_else(PoisonError::into_inner).is_some();
+            if has_keys {
                 sleep(FETCH_GAP).await;
-                let _asked_or_late = timeout(FETCH_EVERY - FETCH_GAP, self.wanted.notified()).await;
+                let _wanted_or_due = timeout(FETCH_EVERY - FETCH_GAP, self.wanted.notified()).await;
+            } else {
+                sleep(FIRST_FETCH_GAP).await;
             }
         }
     }

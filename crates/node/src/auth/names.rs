@@ -49,11 +49,22 @@ mod tests {
     #[test]
     fn user_names() {
         let longest = "ü".repeat(NAME_CHARS);
-        for name in ["a", "7", "ann.o'neill".replace('\'', "-").as_str(), "a@b.example", "x+y-_", "Åsa", "李雷", &longest] {
+        for name in [
+            "a",
+            "7",
+            "ann.o'neill".replace('\'', "-").as_str(),
+            "a@b.example",
+            "x+y-_",
+            "Åsa",
+            "李雷",
+            &longest,
+        ] {
             assert_eq!(check_username(name), Ok(()), "{name}");
         }
         let too_long = "a".repeat(NAME_CHARS + 1);
-        for name in ["", " ", "a b", "a\n", "a\0", "a/b", "a:b", "<a>", "a\u{202e}b", "😀", "a\u{200b}", &too_long] {
+        for name in
+            ["", " ", "a b", "a\n", "a\0", "a/b", "a:b", "<a>", "a\u{202e}b", "😀", "a\u{200b}", &too_long]
+        {
             assert!(check_username(name).is_err(), "{name:?}");
         }
     }

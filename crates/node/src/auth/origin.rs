@@ -113,7 +113,9 @@ mod tests {
 
     #[test]
     fn ones_own_origin_is_that_of_the_host() {
-        for origin in ["https://app.example", "http://app.example", "https://APP.example", "HTTPS://app.example:443"] {
+        for origin in
+            ["https://app.example", "http://app.example", "https://APP.example", "HTTPS://app.example:443"]
+        {
             check(Method::POST, &[("origin", origin)], true);
         }
         for origin in [
@@ -182,7 +184,8 @@ mod tests {
             ("app.example@evil.example", "https://evil.example", false),
             ("", "http://", false),
         ] {
-            let checked = edge.check_origin(&Method::POST, &head(&[("host", host), ("origin", origin)]), None);
+            let checked =
+                edge.check_origin(&Method::POST, &head(&[("host", host), ("origin", origin)]), None);
             assert_eq!(checked.is_ok(), is_ours, "{host} {origin}");
         }
     }
@@ -190,8 +193,11 @@ mod tests {
     #[test]
     fn over_tls_a_plain_page_is_foreign() {
         let edge = edge(&[("SWITCHBOARD_SERVER__TRUSTED_PROXIES", "10.0.0.0/8")]);
-        let mut head =
-            head(&[("host", "app.example"), ("origin", "http://app.example"), ("x-forwarded-proto", "https")]);
+        let mut head = head(&[
+            ("host", "app.example"),
+            ("origin", "http://app.example"),
+            ("x-forwarded-proto", "https"),
+        ]);
         assert_eq!(edge.check_origin(&Method::POST, &head, Some(PROXY)), Err(ForeignOrigin));
         assert_eq!(edge.check_origin(&Method::POST, &head, None), Ok(()), "nobody trusted says so");
         head.insert(HeaderName::from_static("origin"), HeaderValue::from_static("https://app.example"));

@@ -126,7 +126,8 @@ pub fn check_new_password(password: &SecretString, username: &str) -> Result<(),
 
 fn matches(password: &SecretString, hash: Option<&str>) -> bool {
     let parse = |hash| {
-        PasswordHash::new(hash).inspect_err(|error| tracing::error!("a stored password cannot be read: {error}"))
+        PasswordHash::new(hash)
+            .inspect_err(|error| tracing::error!("a stored password cannot be read: {error}"))
     };
     let stored = hash.and_then(|hash| parse(hash).ok());
     let Some(compared) = stored.clone().or_else(|| parse(NOBODY).ok()) else { return false };
@@ -151,7 +152,11 @@ mod tests {
             ("", Some(hash), false),
             ("correct horse", None, false),
             ("correct horse", Some("no hash".to_owned()), false),
-            ("correct horse", Some("$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCEhIQ".to_owned()), false),
+            (
+                "correct horse",
+                Some("$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCEhIQ".to_owned()),
+                false,
+            ),
         ] {
             assert_eq!(passwords.verify(password.into(), hash.clone()).await, Ok(expect), "{hash:?}");
         }
@@ -163,7 +168,8 @@ mod tests {
         assert!(hash_now(&"correct horse".into()).starts_with(cost) && NOBODY.starts_with(cost));
         let nobody = PasswordHash::new(NOBODY).unwrap();
         let somebody = PasswordHash::new(&hash_now(&"correct horse".into())).unwrap();
-        let sizes = |hash: &PasswordHash| (hash.salt.map(|salt| salt.len()), hash.hash.map(|hash| hash.len()));
+        let sizes =
+            |hash: &PasswordHash| (hash.salt.map(|salt| salt.len()), hash.hash.map(|hash| hash.len()));
         assert_eq!(sizes(&nobody), sizes(&somebody));
     }
 

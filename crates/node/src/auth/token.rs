@@ -27,7 +27,7 @@ pub(crate) const ISSUER: &str = "switchboard";
 /// A longer token is refused unread: ours have 200 bytes, and a request's head has no more than this either.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// The longest name of an issuer, and of what it calls a user, in bytes: OpenID Connect allows a subject no more,
+/// The longest name of an issuer, and of what it calls a user, in bytes: `OpenID` Connect allows a subject no more,
 /// and both together are a key of the store.
 const MAX_PART_BYTES: usize = 255;
 
@@ -113,8 +113,8 @@ impl Tokens {
     #[must_use]
     pub fn new(secret: &SecretString, leeway: Duration) -> Self {
         let secret = secret.expose_secret().as_bytes();
-        let secret =
-            (!secret.is_empty()).then(|| (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret)));
+        let secret = (!secret.is_empty())
+            .then(|| (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret)));
         Self { secret, keys: None, issuer: None, audience: None, validation: validation(leeway) }
     }
 
@@ -224,9 +224,7 @@ fn is_plain(header: &Header) -> bool {
     // The second is the type of an access token of OAuth (RFC 9068).
     let is_type = |typ: &String| ["jwt", "at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known));
     let has_extensions = header.crit.is_some() || header.enc.is_some() || header.zip.is_some();
-    header.typ.as_ref().is_none_or(is_type)
-        && !has_extensions
-        && !header.extras.inner().contains_key("b64")
+    header.typ.as_ref().is_none_or(is_type) && !has_extensions && !header.extras.inner().contains_key("b64")
 }
 
 /// The claims of a token that this key has signed, at a time when it counts.

@@ -16,12 +16,13 @@ use super::{Config, ConfigError, DEFAULTS, Overrides};
 const SECRETS: [&str; 3] = ["store.database_url", "channel_layer.redis_url", "auth.jwt_secret"];
 
 /// Keys with a short name in the environment.
-const SHORT_NAMES: [(&str, &str); 5] = [
+const SHORT_NAMES: [(&str, &str); 6] = [
     ("SWITCHBOARD_LISTEN", "server.listen"),
     ("SWITCHBOARD_DATA_DIR", "server.data_dir"),
     ("DATABASE_URL", "store.database_url"),
     ("REDIS_URL", "channel_layer.redis_url"),
     ("SWITCHBOARD_JWT_SECRET", "auth.jwt_secret"),
+    ("SWITCHBOARD_JWKS_URL", "auth.jwks_url"),
 ];
 
 /// Values that come from one place: a file, one variable, one option.

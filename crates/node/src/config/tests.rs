@@ -30,6 +30,14 @@ fn defaults_are_complete() {
     assert!(config.server.n_workers() > 0);
     assert!(config.redis_url().is_none());
     assert_eq!(config.store_url().expose_secret(), "sqlite://./data/switchboard.db");
+    assert_eq!(config.attachments.max_bytes, 25 * 1024 * 1024);
+    assert_eq!(config.auth.session_ttl().as_secs(), 14 * 24 * 3600);
+    assert!(config.auth.accounts && config.auth.registration);
+    assert_eq!(
+        (&config.server.public_url, &config.auth.jwt_issuer, &config.auth.jwks_file),
+        (&None, &None, &None)
+    );
+    assert!(config.server.trusted_proxies.is_empty() && config.server.allowed_origins.is_empty());
     assert_eq!(config.warnings(), [""; 0]);
 }
 
@@ -182,8 +190,8 @@ fn an_unknown_name_is_refused() {
     check_error(
         "[metrics]\non = true",
         &[],
-        "`metrics` (from the file FILE) is no section of the configuration: expected one of `auth`, \
-         `channel_layer`, `limits`, `log`, `server`, `store`",
+        "`metrics` (from the file FILE) is no section of the configuration: expected one of \
+         `attachments`, `auth`, `channel_layer`, `limits`, `log`, `server`, `store`",
     );
     check_error("log = 'info'", &[], "`log` (from the file FILE) is not a section: write [log]");
     let overrides = Overrides { file: Some("/nowhere/x.toml".into()), ..Overrides::default() };
@@ -192,13 +200,137 @@ fn an_unknown_name_is_refused() {
 }
 
 #[test]
-fn risky_pairs_are_warned_of() {
-    let environment = [("DATABASE_URL", "postgresql://db/x"), ("SWITCHBOARD_LISTEN", "0.0.0.0:8000")];
-    let warnings = load("", &environment, Overrides::default()).unwrap().warnings();
-    assert_eq!(warnings.len(), 2);
-    assert!(warnings[0].contains("two nodes would only meet by the sweep"));
-    assert!(warnings[1].starts_with("`server.listen` is `0.0.0.0:8000`"));
-    let safe =
-        [environment[0], environment[1], ("REDIS_URL", "redis://r"), ("SWITCHBOARD_JWT_SECRET", SECRET)];
-    assert_eq!(load("", &safe, Overrides::default()).unwrap().warnings(), [""; 0]);
+fn lists_are_lists_or_texts_with_commas() {
+    let file = "[server]\ntrusted_proxies = ['10.0.0.0/8', '::1']\nallowed_origins = ['https://a.example']";
+    let environment = [
+        ("SWITCHBOARD_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+        ("SWITCHBOARD_SERVER__ALLOWED_ORIGINS", "https://a.example,"),
+    ];
+    for config in [load(file, &[], Overrides::default()), load("", &environment, Overrides::default())] {
+        let server = config.unwrap().server;
+        let networks: Vec<String> = server.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+        let origins: Vec<String> =
+            server.allowed_origins.iter().map(url::Origin::ascii_serialization).collect();
+        assert_eq!(origins, ["https://a.example"]);
+    }
+    check_error(
+        "[server]\ntrusted_proxies = ['10.0.0.0/8', 'proxy']",
+        &[],
+        "`server.trusted_proxies` is a list (from the file FILE): expected networks, such as `10.0.0.0/8` or `::1`, \
+         not `proxy`",
+    );
+    check_error(
+        "",
+        &[("SWITCHBOARD_SERVER__ALLOWED_ORIGINS", "https://a.example, *")],
+        "`server.allowed_origins` is `https://a.example, *` (from the environment variable \
+         SWITCHBOARD_SERVER__ALLOWED_ORIGINS): expected origins, such as `https://chat.example`, not `*`",
+    );
+    check_error(
+        "[server]\ntrusted_proxies = [1]",
+        &[],
+        "`server.trusted_proxies.0` (from the file FILE): expected a string",
+    );
+    check_error(
+        "[server]\ntrusted_proxies = 1",
+        &[],
+        "`server.trusted_proxies` is `1` (from the file FILE): expected a list of networks, such as `10.0.0.0/8` or \
+         `::1`",
+    );
+}
+
+/// Whether this text can be the value of that variable, which begins with `SWITCHBOARD_`.
+#[track_caller]
+fn check_value(variable: &str, text: &str, is_good: bool) {
+    let variable = format!("SWITCHBOARD_{variable}");
+    let trusted = [("SWITCHBOARD_AUTH__JWT_ISSUER", "x"), ("SWITCHBOARD_AUTH__JWT_AUDIENCE", "x")];
+    let environment = [trusted[0], trusted[1], (variable.as_str(), text)];
+    let config = load("", &environment, Overrides::default());
+    assert_eq!(config.is_ok(), is_good, "{variable}={text}: {:?}", config.err());
+}
+
+#[test]
+fn addresses_of_the_outside() {
+    for url in ["https://chat.example", "https://chat.example/", "http://127.0.0.1:8000"] {
+        check_value("SERVER__PUBLIC_URL", url, true);
+    }
+    for url in [
+        "chat.example",
+        "https://chat.example/x",
+        "https://chat.example/?x",
+        "wss://chat.example",
+        "https://u@x",
+    ] {
+        check_value("SERVER__PUBLIC_URL", url, false);
+    }
+    for origin in ["https://a.example/", "null", "a.example", "https://*.example", "https://u:p@a.example"] {
+        check_value("SERVER__ALLOWED_ORIGINS", origin, false);
+    }
+    for url in ["https://login.example/keys", "http://localhost:1/keys", "http://127.0.0.1/", "http://[::1]/"]
+    {
+        check_value("JWKS_URL", url, true);
+    }
+    for url in [
+        "http://login.example/",
+        "http://localhost.evil.example/",
+        "file:///keys",
+        "https://u:p@login.example/",
+    ] {
+        check_value("JWKS_URL", url, false);
+    }
+    for issuer in ["switchboard", "two words", "tab\t"] {
+        check_value("AUTH__JWT_ISSUER", issuer, false);
+    }
+    for url in ["file:///srv/files", "file:///srv/a%20b", "s3://bucket", "s3://bucket/pre/fix"] {
+        check_value("ATTACHMENTS__URL", url, true);
+    }
+    for url in [
+        "file://files",
+        "file:files",
+        "/srv/files",
+        "s3://",
+        "s3://key:secret@bucket",
+        "https://x",
+        "s3://b?x",
+    ] {
+        check_value("ATTACHMENTS__URL", url, false);
+    }
+}
+
+#[test]
+fn keys_of_an_issuer_need_its_name_and_ours() {
+    let url = ("SWITCHBOARD_JWKS_URL", "https://login.example/keys");
+    let (issuer, audience) = (("SWITCHBOARD_AUTH__JWT_ISSUER", "x"), ("SWITCHBOARD_AUTH__JWT_AUDIENCE", "x"));
+    load("", &[url, issuer, audience], Overrides::default()).unwrap();
+    check_error(
+        "",
+        &[url, audience],
+        "`auth.jwks_url` is set and `auth.jwt_issuer` is empty: tokens under its keys must name their issuer and us",
+    );
+    check_error(
+        "[auth]\njwks_file = 'keys.json'",
+        &[issuer],
+        "`auth.jwks_file` is set and `auth.jwt_audience` is empty: tokens under its keys must name their issuer and us",
+    );
+    check_error(
+        "[auth]\njwks_file = 'keys.json'",
+        &[url, issuer, audience],
+        "`auth.jwks_url` and `auth.jwks_file` are both set: keep one of them",
+    );
+}
+
+#[test]
+fn what_is_seldom_meant_is_warned_of() {
+    let warnings =
+        |environment: &[(&str, &str)]| load("", environment, Overrides::default()).unwrap().warnings();
+    let open = [("DATABASE_URL", "postgresql://db/x"), ("SWITCHBOARD_LISTEN", "0.0.0.0:8000")];
+    assert_eq!(warnings(&open).len(), 1);
+    assert!(warnings(&open)[0].contains("two nodes would only meet by the sweep"));
+    assert_eq!(warnings(&[open[0], open[1], ("REDIS_URL", "redis://r")]), [""; 0], "there are accounts");
+
+    let closed = ("SWITCHBOARD_AUTH__ACCOUNTS", "false");
+    assert!(warnings(&[closed])[0].starts_with("`auth.accounts` is false and neither"));
+    assert_eq!(warnings(&[closed, ("SWITCHBOARD_JWT_SECRET", SECRET)]), [""; 0]);
+    let everybody = warnings(&[("SWITCHBOARD_SERVER__TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0")]);
+    assert!(everybody[0].starts_with("`server.trusted_proxies` has `0.0.0.0/0`"), "{everybody:?}");
 }

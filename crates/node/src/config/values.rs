@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 use super::{LogFormat, MIN_JWT_SECRET_BYTES};
+use crate::auth::ISSUER;
 
 /// An integer from `MIN` to `MAX`.
 pub(super) fn integer<'de, D, T, const MIN: u64, const MAX: u64>(deserializer: D) -> Result<T, D::Error>
@@ -121,6 +122,34 @@ pub(super) fn jwt_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<S
     checked(deserializer, &expected, |text| {
         (text.is_empty() || text.len() >= MIN_JWT_SECRET_BYTES).then(|| text.into())
     })
+}
+
+/// The name of an issuer, or nothing.
+pub(super) fn issuer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let expected = format!("an issuer's name, which has no space and is not `{ISSUER}`, or nothing");
+    optional(deserializer, &expected, |text| {
+        let is_name = !text.chars().any(|char| char == ' ' || char.is_control());
+        (is_name && text.len() <= 255 && text != ISSUER).then(|| text.to_owned())
+    })
+}
+
+/// The name of an audience, or nothing.
+pub(super) fn audience<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    optional(deserializer, "the name of an audience, or nothing", |text| Some(text.to_owned()))
+}
+
+/// The path of a file, or nothing.
+pub(super) fn file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    optional(deserializer, "the path of a file, or nothing", |text| Some(PathBuf::from(text)))
+}
+
+/// A text that `read` makes something of, or an empty one.
+pub(super) fn optional<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    expected: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, D::Error> {
+    checked(deserializer, expected, |text| if text.is_empty() { Some(None) } else { read(text).map(Some) })
 }
 
 /// A text that `read` makes something of.

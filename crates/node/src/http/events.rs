@@ -11,18 +11,24 @@ use futures_util::stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use switchboard_protocol::events::{Events, EventsQuery};
+use switchboard_protocol::problem::Problem;
 use switchboard_protocol::{ErrorCode, Seq, ServerFrame, Timestamp};
 use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::socket::Open;
-use super::{NodeData, admit, authenticate, cursor, store_unavailable, time_until};
+use super::caller::{admit, authenticate, authenticate_opening, time_until};
+use super::socket::TicketQuery;
+use super::{NodeData, cursor};
+use crate::auth::AuthError;
+use crate::commands::store_unavailable;
 use crate::feed::{Feed, PAGE, Step};
 use crate::hub::Item;
 use crate::limits::ConnectionPermit;
 use crate::metrics::Kind;
 use crate::packet::text;
 use crate::problem::ApiError;
+use crate::revocations::Lease;
 use crate::session::{HEARTBEAT, welcome};
 use crate::state::Node;
 
@@ -30,6 +36,8 @@ use crate::state::Node;
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Answers with the entries after the cursor; without any, waits for one if asked to.
+#[utoipa::path(get, path = "/api/v1/events", tag = "events", params(EventsQuery),
+    responses((status = 200, body = Events<serde_json::Value>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn poll(
     node: NodeData,
     request: HttpRequest,
@@ -59,10 +67,21 @@ pub(super) async fn poll(
     if wait.is_zero() {
         return answer(&VecDeque::new(), cursor, epoch);
     }
+    let lease = caller.lease(&node);
     let (mut feed, _head) =
         node.source.open(mailbox, Some(cursor)).await.map_err(|error| store_unavailable(&error))?;
     let waiting = node.stop.run_until_cancelled(timeout(wait, feed.next()));
-    match waiting.await {
+    let step = tokio::select! {
+        () = lease.ended() => return Err(AuthError::Invalid.into()),
+        step = waiting => step,
+    };
+    // What is handed over is no newer than what is known of the credentials.
+    tokio::select! {
+        biased;
+        () = lease.ended() => return Err(AuthError::Invalid.into()),
+        () = lease.fresh() => {}
+    }
+    match step {
         Some(Ok(Step::Items(items))) => answer(&items, cursor, epoch),
         Some(Ok(Step::Reset(cursor))) => reset(cursor, epoch),
         Some(Err(_)) | None => answer(&VecDeque::new(), cursor, epoch),
@@ -88,13 +107,17 @@ fn respond<F: Serialize>(events: Vec<F>, cursor: Seq, epoch: &str) -> HttpRespon
 }
 
 /// An event stream (WHATWG HTML, section 9.2): `welcome`, then each entry with its position as its id.
+#[utoipa::path(get, path = "/api/v1/events/stream", tag = "events", params(EventsQuery, TicketQuery),
+    responses((status = 200, body = String, content_type = "text/event-stream"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn stream(
     node: NodeData,
     request: HttpRequest,
     query: web::Query<EventsQuery>,
+    ticket: web::Query<TicketQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = authenticate(&node, &request).await?;
+    let caller = authenticate_opening(&node, &request, ticket.get()).await?;
     let permit = admit(&node, &caller)?;
+    let lease = caller.lease(&node);
     let last_event_id = request.headers().get("Last-Event-ID").and_then(|value| value.to_str().ok());
     let mut query = query.into_inner();
     if let Some(id) = last_event_id {
@@ -117,6 +140,7 @@ pub(super) async fn stream(
         feed,
         epoch: account.epoch,
         expires_at: caller.expires_at,
+        lease,
         first: Some(welcome),
         ended: false,
         _permit: permit,
@@ -140,6 +164,7 @@ struct EventStream {
     feed: Feed,
     epoch: String,
     expires_at: Timestamp,
+    lease: Lease,
     first: Option<Bytes>,
     ended: bool,
     _permit: ConnectionPermit,
@@ -155,7 +180,17 @@ impl EventStream {
         if self.ended || left.is_zero() {
             return None;
         }
-        match self.node.stop.run_until_cancelled(timeout(HEARTBEAT.min(left), self.feed.next())).await {
+        let next = self.node.stop.run_until_cancelled(timeout(HEARTBEAT.min(left), self.feed.next()));
+        let step = tokio::select! {
+            () = self.lease.ended() => return None,
+            step = next => step,
+        };
+        tokio::select! {
+            biased;
+            () = self.lease.ended() => return None,
+            () = self.lease.fresh() => {}
+        }
+        match step {
             Some(Ok(Step::Items(items))) => {
                 let mut chunk = String::new();
                 for item in items {

@@ -4,28 +4,48 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use prometheus_client::metrics::gauge::Gauge;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use switchboard_protocol::ErrorCode;
 use switchboard_protocol::events::EventsQuery;
+use utoipa::IntoParams;
 
-use super::{NodeData, admit, authenticate, cursor};
+use super::caller::{admit, authenticate_opening};
+use super::{NodeData, cursor};
 use crate::metrics::Kind;
 use crate::problem::ApiError;
 use crate::session::{self, Opening};
 use crate::transport::ActixWebSocket;
 
+/// What opens a WebSocket or an event stream beside the head of the request.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct TicketQuery {
+    /// From `POST /api/v1/auth/ticket`; counts once.
+    #[param(value_type = Option<String>)]
+    ticket: Option<SecretString>,
+}
+
+impl TicketQuery {
+    pub(super) fn get(&self) -> Option<&str> {
+        self.ticket.as_ref().map(ExposeSecret::expose_secret)
+    }
+}
+
 pub(super) async fn connect(
     node: NodeData,
     request: HttpRequest,
     query: web::Query<EventsQuery>,
+    ticket: web::Query<TicketQuery>,
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = authenticate(&node, &request).await?;
+    let caller = authenticate_opening(&node, &request, ticket.get()).await?;
     let permit = admit(&node, &caller)?;
+    let lease = caller.lease(&node);
     let cursor = cursor(&query, &caller.account);
     let (response, transport) = ActixWebSocket::upgrade(&request, body).map_err(|_no_handshake| {
         ApiError::new(ErrorCode::UpgradeRequired, "this path is for WebSocket handshakes")
     })?;
-    let opening = Opening { account: caller.account, expires_at: caller.expires_at, cursor };
+    let opening = Opening { account: caller.account, expires_at: caller.expires_at, lease, cursor };
     let node = Arc::clone(&node);
     let sessions = node.sessions.clone();
     rt::spawn(sessions.track_future(async move {

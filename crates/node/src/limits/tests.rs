@@ -8,6 +8,8 @@ fn limits() -> (NodeLimits<FakeRelativeClock>, FakeRelativeClock) {
         messages_burst: 5,
         connections_per_user: 2,
         failed_handshakes_per_minute: 6,
+        failed_logins_per_minute: 2,
+        registrations_per_minute: 3,
         outbound_queue_bytes: 0,
     };
     let clock = FakeRelativeClock::default();
@@ -48,7 +50,7 @@ fn pruning_forgets_full_buckets_only() {
 
 #[test]
 fn only_failures_count() {
-    let mut failures = Failures::new(6);
+    let mut failures = Tally::new(6);
     let (address, start) = (IpAddr::from([192, 0, 2, 1]), Instant::now());
     for _ in 0..6 {
         assert_eq!(failures.blocked_for(address, start), None);
@@ -71,15 +73,15 @@ fn only_failures_count() {
 
 #[test]
 fn addresses_are_bounded() {
-    let mut failures = Failures::new(1);
+    let mut failures = Tally::new(1);
     let now = Instant::now();
     let address = |n: usize| IpAddr::from(u32::try_from(n).unwrap().to_be_bytes());
-    for n in 0..=Failures::MAX_ADDRESSES {
+    for n in 0..=Tally::<IpAddr>::MAX_KEYS {
         failures.record(address(n), now);
     }
-    assert_eq!(failures.full_at.len(), Failures::MAX_ADDRESSES);
+    assert_eq!(failures.full_at.len(), Tally::<IpAddr>::MAX_KEYS);
     assert!(failures.blocked_for(address(0), now).is_some());
-    assert_eq!(failures.blocked_for(address(Failures::MAX_ADDRESSES), now), None);
+    assert_eq!(failures.blocked_for(address(Tally::<IpAddr>::MAX_KEYS), now), None);
 }
 
 #[test]
@@ -92,6 +94,81 @@ fn an_address_is_a_network() {
     }
     assert!(blocked("2001:db8::ffff:1") && blocked("192.0.2.1"));
     assert!(!blocked("2001:db8:0:1::1") && !blocked("192.0.2.2"));
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    Some(text.parse().unwrap())
+}
+
+#[test]
+fn log_ins_fail_by_name_and_address() {
+    let (limits, _) = limits();
+    let (office, elsewhere) = (address("2001:db8::1"), address("192.0.2.1"));
+    for name in ["Ann", "ann"] {
+        assert_eq!(limits.login_blocked("ann", office), None);
+        limits.record_login_failure(name, office);
+    }
+    assert!(limits.login_blocked("ANN", address("2001:db8::ffff")).is_some_and(|wait| wait.ms <= 30_000));
+    assert_eq!(limits.login_blocked("ann", elsewhere), None, "nobody is locked out from elsewhere");
+    assert_eq!(limits.login_blocked("bob", office), None);
+    assert_eq!(limits.login_blocked("ann", None), None);
+}
+
+#[test]
+fn many_addresses_together_are_stopped_too() {
+    let (limits, _) = limits();
+    for n in 0..20 {
+        assert_eq!(limits.login_blocked("ann", address("198.51.100.1")), None);
+        limits.record_login_failure("ann", address(&format!("192.0.2.{n}")));
+    }
+    assert!(limits.login_blocked("ann", address("198.51.100.1")).is_some());
+    assert_eq!(limits.login_blocked("bob", address("198.51.100.1")), None);
+}
+
+#[test]
+fn many_names_from_one_address_are_stopped_too() {
+    let (limits, _) = limits();
+    for n in 0..6 {
+        assert_eq!(limits.login_blocked("bob", address("192.0.2.1")), None);
+        limits.record_login_failure(&n.to_string(), address("192.0.2.1"));
+    }
+    assert!(limits.login_blocked("bob", address("192.0.2.1")).is_some());
+    assert!(limits.is_blocked("192.0.2.1".parse().unwrap()).is_some());
+    assert_eq!(limits.login_blocked("bob", address("192.0.2.2")), None);
+}
+
+#[test]
+fn a_log_in_that_succeeds_does_not_count() {
+    let (limits, _) = limits();
+    let office = address("192.0.2.1");
+    for _ in 0..100 {
+        assert_eq!(limits.login_blocked("ann", office), None);
+        limits.record_login_failure("ann", office);
+        limits.forgive_login("Ann", office);
+    }
+    limits.record_login_failure("ann", office);
+    assert_eq!(limits.login_blocked("ann", office), None);
+    limits.record_login_failure("ann", office);
+    assert!(limits.login_blocked("ann", office).is_some(), "two failures are two");
+    limits.forgive_login("nobody", address("192.0.2.9"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_registration_counts() {
+    let (limits, _) = limits();
+    let address = |text: &str| -> IpAddr { text.parse().unwrap() };
+    for _ in 0..3 {
+        assert_eq!(limits.check_registration(address("192.0.2.1")), Ok(()));
+    }
+    for _ in 0..3 {
+        assert_eq!(limits.check_registration(address("192.0.2.1")), Err(RetryAfter { ms: 20_000 }));
+    }
+    assert_eq!(limits.check_registration(address("192.0.2.2")), Ok(()));
+    tokio::time::advance(Duration::from_secs(20)).await;
+    assert_eq!(limits.check_registration(address("192.0.2.1")), Ok(()), "a refusal takes nothing");
+    tokio::time::advance(Duration::from_secs(120)).await;
+    limits.prune();
+    assert_eq!(lock(&limits.registrations).full_at.len(), 0);
 }
 
 #[test]

@@ -4,17 +4,18 @@ use bytestring::ByteString;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use switchboard_protocol::client_frame::SendMessage;
+use switchboard_protocol::problem::Problem;
 use switchboard_protocol::{
     ClientFrame, Envelope, ErrorCode, ErrorFrame, MailboxId, RequestId, ServerFrame, UserId,
 };
-use switchboard_store::{Command, Head, Outcome, Refusal, SendCommand, StoreError};
+use switchboard_store::{Command, Head, Outcome, StoreError};
 
+use crate::commands;
 use crate::hub::stopping;
-use crate::limits::RetryAfter;
 use crate::metrics::Kind;
 use crate::packet::repeat;
+use crate::problem::ApiError;
 use crate::state::Node;
-use crate::writer::WriterHandle;
 
 /// Requests of one session under way. Its next frame is read when there is room again.
 const UNDER_WAY: usize = 64;
@@ -94,16 +95,14 @@ impl<'a> Requests<'a> {
             ClientFrame::MarkAsRead { message_id } => {
                 self.tally("mark_as_read");
                 let origin = Origin { request_id, client_message_id: None };
-                if let Err(wait) = self.node.limits.check_request(self.user) {
-                    return Some(too_fast(origin, "too many read marks", wait));
-                }
-                self.submit(Command::MarkRead { reader: self.user, message: message_id }, origin).await
+                let command = commands::mark_read(self.node, self.user, message_id);
+                self.submit(command, origin).await
             }
             ClientFrame::GetUnreadCount => {
                 self.tally("get_unread_count");
                 let origin = Origin { request_id, client_message_id: None };
                 if let Err(wait) = self.node.limits.check_request(self.user) {
-                    return Some(too_fast(origin, "too many questions", wait));
+                    return Some(refusal(origin, &commands::too_fast("too many questions", wait)));
                 }
                 self.count = Some(Count::Waits(origin));
                 self.count_if_settled();
@@ -116,23 +115,22 @@ impl<'a> Requests<'a> {
         }
     }
 
+    /// Order on the socket is kept while files are looked up: no other frame is read meanwhile.
     async fn send(&mut self, message: SendMessage, request_id: Option<RequestId>) -> Option<ServerFrame> {
-        let SendMessage { recipient_id, subject, content, client_message_id } = message;
-        let origin = Origin { request_id, client_message_id: client_message_id.clone() };
-        if let Err(wait) = self.node.limits.check_message(self.user) {
-            return Some(too_fast(origin, "too many messages", wait));
-        }
-        let command = Command::Send(SendCommand {
-            sender: self.user,
-            recipient: recipient_id,
-            subject,
-            content,
-            client_message_id: client_message_id.unwrap_or_else(WriterHandle::generate_id),
-        });
+        let origin = Origin { request_id, client_message_id: message.client_message_id.clone() };
+        let command = commands::send(self.node, self.user, message).await;
         self.submit(command, origin).await
     }
 
-    async fn submit(&mut self, command: Command, origin: Origin) -> Option<ServerFrame> {
+    async fn submit(
+        &mut self,
+        command: Result<Command, ApiError>,
+        origin: Origin,
+    ) -> Option<ServerFrame> {
+        let command = match command {
+            Ok(command) => command,
+            Err(error) => return Some(refusal(origin, &error)),
+        };
         match self.node.stop.run_until_cancelled(self.node.writer.submit(command)).await {
             Some(Ok(answer)) => {
                 self.answers.push(Box::pin(async move {
@@ -142,7 +140,7 @@ impl<'a> Requests<'a> {
                 None
             }
             Some(Err(_)) | None => {
-                Some(ServerFrame::Error(refusal(origin, ErrorCode::Draining, "this node is going away")))
+                Some(refusal(origin, &ApiError::new(ErrorCode::Draining, "this node is going away")))
             }
         }
     }
@@ -166,44 +164,30 @@ impl<'a> Requests<'a> {
             self.count = None;
         }
         self.count_if_settled();
-        let (code, sentence) = match result {
+        let error = match result {
             Ok(Done::Wrote(Outcome::Committed(_))) => return None,
             Ok(Done::Counted(head)) => {
                 return Some(Reply::Count(head, origin.request_id));
             }
             Ok(Done::Wrote(Outcome::Repeated(entry))) => match repeat(&entry, origin.request_id.clone()) {
                 Ok(text) => return Some(Reply::Text(text)),
-                Err(_not_json) => (ErrorCode::Internal, "something broke here"),
+                Err(_not_json) => ApiError::new(ErrorCode::Internal, "something broke here"),
             },
-            Ok(Done::Wrote(Outcome::Refused(refusal))) => explain(refusal),
-            Err(_logged_by_the_writer) => (
-                ErrorCode::StoreUnavailable,
-                "the store did not answer: the outcome is unknown until the request is repeated",
-            ),
+            Ok(Done::Wrote(Outcome::Refused(refusal))) => commands::explain(refusal),
+            Err(_logged_by_the_writer) => commands::unknown_outcome(),
         };
-        Some(Reply::Frame(Box::new(ServerFrame::Error(refusal(origin, code, sentence)))))
+        Some(Reply::Frame(Box::new(refusal(origin, &error))))
     }
 }
 
-/// What a client is told of a refusal.
-fn explain(refusal: Refusal) -> (ErrorCode, &'static str) {
-    match refusal {
-        Refusal::UnknownRecipient => (ErrorCode::UnknownRecipient, "there is no such recipient"),
-        Refusal::NotFound => (ErrorCode::NotFound, "no message that you received has this id"),
-        Refusal::ClientMessageIdReused => {
-            (ErrorCode::ClientMessageIdReused, "this client message id names another message")
-        }
-        Refusal::Busy => (ErrorCode::StoreUnavailable, "the store could not do this now: repeat the request"),
-        Refusal::Failed => (ErrorCode::Internal, "the store does not take this"),
-    }
-}
-
-fn refusal(origin: Origin, code: ErrorCode, sentence: &str) -> ErrorFrame {
+fn refusal(origin: Origin, error: &ApiError) -> ServerFrame {
     let Origin { request_id, client_message_id } = origin;
-    ErrorFrame { request_id, client_message_id, ..ErrorFrame::new(code, sentence) }
-}
-
-fn too_fast(origin: Origin, sentence: &str, wait: RetryAfter) -> ServerFrame {
-    let retry_after_ms = Some(wait.ms);
-    ServerFrame::Error(ErrorFrame { retry_after_ms, ..refusal(origin, ErrorCode::RateLimited, sentence) })
+    let Problem { code, title, retry_after_ms, .. } = error.problem();
+    let retry_after_ms = *retry_after_ms;
+    ServerFrame::Error(ErrorFrame {
+        request_id,
+        client_message_id,
+        retry_after_ms,
+        ..ErrorFrame::new(*code, title)
+    })
 }

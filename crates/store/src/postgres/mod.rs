@@ -11,22 +11,17 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{
-    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
-};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
 use rustls::{ClientConfig, RootCertStore};
-use switchboard_protocol::UserId;
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub(crate) use self::commit::PostgresCommitter;
 use crate::error::StoreError;
-use crate::model::Import;
 use crate::store::{Health, within};
-use crate::users;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
@@ -103,13 +98,13 @@ impl Postgres {
     }
 
     /// A connection outside the pool.
-    async fn connect(&self) -> Result<AsyncPgConnection, StoreError> {
-        Ok(connect(&self.config).await?)
+    pub(crate) async fn connect(&self) -> Result<AsyncPgConnection, StoreError> {
+        within(CONNECT_DEADLINE, async { Ok(connect(&self.config).await?) }).await
     }
 
     /// A connection whose statements may take their time.
     pub(crate) async fn patient(&self) -> Result<AsyncPgConnection, StoreError> {
-        let mut connection = within(CONNECT_DEADLINE, self.connect()).await?;
+        let mut connection = self.connect().await?;
         connection.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
         Ok(connection)
     }
@@ -126,26 +121,10 @@ impl Postgres {
     }
 
     pub(crate) async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        let connection = within(CONNECT_DEADLINE, self.connect()).await?;
+        let connection = self.connect().await?;
         let mut harness = AsyncMigrationHarness::new(connection);
         let pending = harness.pending_migrations(MIGRATIONS).map_err(migration_error)?;
         Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
-    }
-
-    pub(crate) async fn import_users(&self, users: Vec<Import>) -> Result<Vec<UserId>, StoreError> {
-        let mut connection = within(CONNECT_DEADLINE, self.connect()).await?;
-        connection
-            .transaction::<_, diesel::result::Error, _>(async |connection| {
-                let mut ids = Vec::with_capacity(users.len());
-                for user in &users {
-                    let id: i64 = users::upsert!(user).get_result(connection).await?;
-                    users::give_mailbox!(id).execute(connection).await?;
-                    ids.push(UserId(id));
-                }
-                Ok(ids)
-            })
-            .await
-            .map_err(StoreError::from)
     }
 
     pub(crate) async fn health(&self) -> Result<Health, StoreError> {

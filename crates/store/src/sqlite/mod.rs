@@ -1,13 +1,14 @@
 //! SQLite: the file, its connections, the schema. The hot path is in `commit`.
 //!
-//! One connection writes, on the blocking pool and behind a mutex; a few more read. Write-ahead logging lets
-//! them read while it writes, and `synchronous = FULL` makes a commit outlive a power cut.
+//! Writing takes turns: one connection commits batches, on the blocking pool, and another makes the changes of
+//! accounts; a few more read. Write-ahead logging lets them read meanwhile, and `synchronous = FULL` makes a commit
+//! outlive a power cut.
 
 mod commit;
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use diesel::ConnectionError;
 use diesel::connection::SimpleConnection;
@@ -18,13 +19,12 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
-use switchboard_protocol::UserId;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::answer::outcomes;
 use crate::error::StoreError;
-use crate::model::{Command, Import, Outcome};
+use crate::model::{Command, Outcome};
 use crate::store::Health;
-use crate::users;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
@@ -37,11 +37,36 @@ type AsyncSqlite = SyncConnectionWrapper<SqliteConnection>;
 /// A SQLite file.
 pub(crate) struct Sqlite {
     path: PathBuf,
-    /// Short of a transaction, never held across an await: taken on the blocking pool.
-    writer: Arc<Mutex<SqliteConnection>>,
+    /// Who holds it may write; the others wait in line, which the file's own lock does not know. Only other
+    /// processes are met by `busy_timeout`.
+    writer: Arc<Mutex<Writer>>,
     readers: Pool<AsyncSqlite>,
     /// Locked for as long as a server has the file.
     held: OnceLock<File>,
+}
+
+/// The connections that write.
+pub(crate) struct Writer {
+    /// Commits batches.
+    batches: SqliteConnection,
+    /// For changes, whose statements are awaited one by one. Taken out for each, so that one that ends early drops
+    /// it, and its open transaction is rolled back.
+    changes: Option<AsyncSqlite>,
+}
+
+impl Writer {
+    /// The connection for a change, to be put back when that has ended.
+    pub(crate) async fn take(&mut self, sqlite: &Sqlite) -> Result<AsyncSqlite, StoreError> {
+        match self.changes.take() {
+            Some(connection) => Ok(connection),
+            None => Ok(open_async(&sqlite.path.to_string_lossy()).await?),
+        }
+    }
+
+    /// The change has ended: the connection may serve another.
+    pub(crate) fn put_back(&mut self, connection: AsyncSqlite) {
+        self.changes = Some(connection);
+    }
 }
 
 impl Sqlite {
@@ -54,9 +79,10 @@ impl Sqlite {
             std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
         }
         let url = path.to_str().ok_or_else(|| failed(&"its path is not UTF-8"))?.to_owned();
-        let writer = on_blocking_pool(move || Ok(connect(&url))).await?.map_err(|error| failed(&error))?;
+        let batches = on_blocking_pool(move || Ok(connect(&url))).await?.map_err(|error| failed(&error))?;
+        let writer = Arc::new(Mutex::new(Writer { batches, changes: None }));
         let readers = pool(&path, pool_size).map_err(|error| failed(&error))?;
-        Ok(Self { path, writer: Arc::new(Mutex::new(writer)), readers, held: OnceLock::new() })
+        Ok(Self { path, writer, readers, held: OnceLock::new() })
     }
 
     pub(crate) fn hold(&self) -> Result<(), StoreError> {
@@ -82,13 +108,19 @@ impl Sqlite {
         Ok(self.readers.get().await?)
     }
 
-    /// Runs `work` on the connection that writes.
+    /// The turn to write, in the order of asking.
+    pub(crate) async fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().await
+    }
+
+    /// Runs `work` on the connection that commits batches. It goes on to its end, and keeps its turn, even if
+    /// nobody waits for it.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let writer = Arc::clone(&self.writer);
-        on_blocking_pool(move || work(&mut writer.lock().unwrap_or_else(PoisonError::into_inner))).await
+        let mut writer = Arc::clone(&self.writer).lock_owned().await;
+        on_blocking_pool(move || work(&mut writer.batches)).await
     }
 
     /// Commits commands of which none repeats another.
@@ -121,22 +153,6 @@ impl Sqlite {
         .await
     }
 
-    pub(crate) async fn import_users(&self, users: Vec<Import>) -> Result<Vec<UserId>, StoreError> {
-        self.write(move |connection| {
-            let ids = connection.immediate_transaction(|connection| {
-                let mut ids = Vec::with_capacity(users.len());
-                for user in &users {
-                    let id: i64 = users::upsert!(user).get_result(connection)?;
-                    users::give_mailbox!(id).execute(connection)?;
-                    ids.push(UserId(id));
-                }
-                QueryResult::Ok(ids)
-            })?;
-            Ok(ids)
-        })
-        .await
-    }
-
     pub(crate) async fn health(&self) -> Result<Health, StoreError> {
         self.write(|connection| {
             let query = diesel::dsl::sql::<Text>("SELECT sqlite_version()");
@@ -152,16 +168,18 @@ fn pool(path: &Path, size: usize) -> Result<Pool<AsyncSqlite>, String> {
     manager.recycling_method = RecyclingMethod::Fast;
     manager.custom_setup = Box::new(|url| {
         let url = url.to_owned();
-        async move {
-            let connection = tokio::task::spawn_blocking(move || connect(&url)).await;
-            let connection = connection.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
-            Ok(SyncConnectionWrapper::new(connection?))
-        }
-        .boxed()
+        async move { open_async(&url).await }.boxed()
     });
     let url = path.to_string_lossy().into_owned();
     let manager = AsyncDieselConnectionManager::new_with_config(url, manager);
     Pool::builder(manager).max_size(size).build().map_err(|error| error.to_string())
+}
+
+async fn open_async(url: &str) -> ConnectionResult<AsyncSqlite> {
+    let url = url.to_owned();
+    let connection = tokio::task::spawn_blocking(move || connect(&url)).await;
+    let connection = connection.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
+    Ok(SyncConnectionWrapper::new(connection?))
 }
 
 fn connect(url: &str) -> ConnectionResult<SqliteConnection> {

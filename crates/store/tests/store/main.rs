@@ -4,7 +4,11 @@
 #[expect(dead_code, reason = "other tests use the rest")]
 mod servers;
 
+mod accounts;
+mod attachments;
 mod commands;
+mod kit;
+mod lists;
 mod plans;
 
 use std::sync::Arc;
@@ -25,7 +29,8 @@ fn main() {
     let mut trials = Vec::new();
     let without_postgres = servers::missing().contains(&"postgres") && !servers::required();
     let postgres = Arc::new(std::sync::OnceLock::new());
-    for (name, test) in commands::TESTS {
+    let suites = [commands::TESTS, accounts::TESTS, attachments::TESTS, lists::TESTS];
+    for (name, test) in suites.into_iter().flatten() {
         let on_sqlite = Arc::clone(&runtime);
         let test = *test;
         trials.push(Trial::test(format!("sqlite::{name}"), move || {

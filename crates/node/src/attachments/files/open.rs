@@ -21,7 +21,7 @@ const PART_IN_BUCKET: usize = 5 * 1024 * 1024;
 
 impl Files {
     /// Opens `file:///PATH`, `s3://BUCKET/PREFIX` (cargo feature `s3`; the rest of its configuration is the
-    /// usual `AWS_…` variables), or the default folder if `url` is empty. Makes the folder if it is not there.
+    /// usual `AWS_…` variables), or the default folder if `url` is empty. Makes the folder if it is missing.
     /// Work of the store runs on `backend`.
     ///
     /// # Errors

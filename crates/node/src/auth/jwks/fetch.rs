@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::crypto::aws_lc_rs;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use url::{Host, Url};
+use url::Url;
 
 /// A longer set is refused: a key has some 400 bytes, with its certificate perhaps 4 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -53,17 +53,7 @@ fn agent(url: &Url) -> Agent {
         .https_only(url.scheme() == "https")
         .max_redirects(0)
         .timeout_global(Some(DEADLINE));
-    // A proxy of the environment is right for the world outside, not for this machine.
-    let config = if is_loopback(url) { config.proxy(None) } else { config };
+    // Without TLS the address is on this machine, where no proxy of the environment leads.
+    let config = if url.scheme() == "http" { config.proxy(None) } else { config };
     config.build().new_agent()
-}
-
-/// Whether an address is on this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }

@@ -1,0 +1,182 @@
+//! `/api/v1/auth/…` and `/api/v1/me`: accounts, and the ways to be let in.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::SecretString;
+use switchboard_protocol::api::{Login, Me, Register, Ticket};
+use switchboard_protocol::problem::Problem;
+use switchboard_protocol::server_frame::User;
+use switchboard_protocol::{ErrorCode, Timestamp};
+use switchboard_store::{Account, NewAccount, NewTicket};
+
+use super::caller::{Caller, authenticate, check_origin_of_login, client_address, is_secure};
+use super::{NodeData, body};
+use crate::auth::{
+    Busy, check_full_name, check_new_password, check_username, clear_cookie, new_secret, secret_hash, set_cookie,
+};
+use crate::commands::too_fast;
+use crate::problem::ApiError;
+use crate::revocations::Credential;
+use crate::state::Node;
+
+/// How long a ticket counts: a client uses it at once.
+const TICKET_TTL: Duration = Duration::from_secs(30);
+
+/// Makes an account. It does not log in.
+#[utoipa::path(post, path = "/api/v1/auth/register", tag = "accounts", security(()), request_body = Register,
+    responses((status = 201, body = Me), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn register(
+    node: NodeData,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    check_origin_of_login(&node, &request)?;
+    if !(node.settings.accounts && node.settings.registration) {
+        return Err(ApiError::new(ErrorCode::RegistrationClosed, "accounts are made by the operator here"));
+    }
+    if let Some(address) = client_address(&node, &request) {
+        node.limits.check_registration(address).map_err(|wait| too_fast("too many new accounts", wait))?;
+    }
+    let Register { username, password, full_name } = body::json(&request, payload).await?;
+    let password = SecretString::from(password);
+    let invalid = |sentence: &str| ApiError::new(ErrorCode::InvalidField, sentence);
+    check_username(&username).map_err(invalid)?;
+    check_full_name(&full_name).map_err(invalid)?;
+    check_new_password(&password, &username).map_err(invalid)?;
+    let hash = node.passwords.hash(password).await.map_err(busy)?;
+    let account = NewAccount { username, full_name, password_hash: Some(hash) };
+    let created = node.with_store(|store| async move { store.create_account(account).await }).await?;
+    let account = created.ok_or_else(|| ApiError::new(ErrorCode::UsernameTaken, "somebody has this user name"))?;
+    Ok(HttpResponse::Created().json(me_of(&account)))
+}
+
+/// Logs in: sets the session's cookie.
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "accounts", security(()), request_body = Login,
+    responses((status = 200, body = Me), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn log_in(
+    node: NodeData,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    check_origin_of_login(&node, &request)?;
+    let Login { username, password } = body::json(&request, payload).await?;
+    let mut response = HttpResponse::Ok();
+    let account = begin_session(&node, &request, username, password.into(), &mut response).await?;
+    Ok(response.insert_header((CACHE_CONTROL, "no-store")).json(me_of(&account)))
+}
+
+/// Lets a user in who knows their password, and adds the cookie to the response. The answer and the time to it are the
+/// same for a wrong password, a name that nobody has, and a user who is disabled.
+pub(super) async fn begin_session(
+    node: &Node,
+    request: &HttpRequest,
+    username: String,
+    password: SecretString,
+    response: &mut actix_web::HttpResponseBuilder,
+) -> Result<Account, ApiError> {
+    let address = client_address(node, request);
+    let account = check_password(node, address, username, password).await?;
+    let token = new_secret();
+    let (user, hash, ttl) = (account.id, secret_hash(&token), node.settings.session_ttl);
+    let expires_at = after(ttl);
+    node.with_store(|store| async move { store.create_session(user, &hash, expires_at).await }).await?;
+    response.cookie(set_cookie(token, ttl, is_secure(node, request)));
+    Ok(account)
+}
+
+async fn check_password(
+    node: &Node,
+    address: Option<IpAddr>,
+    username: String,
+    password: SecretString,
+) -> Result<Account, ApiError> {
+    let wrong = || ApiError::new(ErrorCode::Unauthorized, "unknown user name or wrong password");
+    if !node.settings.accounts {
+        return Err(wrong());
+    }
+    if let Some(wait) = node.limits.login_blocked(&username, address) {
+        return Err(too_fast("too many failures to log in", wait));
+    }
+    // Noted before it is known to be one, so that many at once are no way around the limit.
+    node.limits.record_login_failure(&username, address);
+    let name = username.clone();
+    let found = node.with_store(|store| async move { store.find_login(&name).await }).await?;
+    let (account, hash) = found.unzip();
+    let is_right = node.passwords.verify(password, hash.flatten()).await.map_err(busy)?;
+    let account = account.filter(|account| is_right && !account.disabled).ok_or_else(wrong)?;
+    node.limits.forgive_login(&username, address);
+    Ok(account)
+}
+
+fn busy(busy: Busy) -> ApiError {
+    too_fast("too many log-ins at once", busy.retry_after())
+}
+
+fn after(ttl: Duration) -> Timestamp {
+    Timestamp(Timestamp::now().0.saturating_add(i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX)))
+}
+
+/// Ends this session, everywhere. Of a token there is nothing to end but its user's tokens, which are not touched.
+#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "accounts",
+    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn log_out(node: NodeData, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let caller = authenticate(&node, &request).await?;
+    if let Credential::Session(session) = caller.credential {
+        let user = caller.account.id;
+        node.with_store(|store| async move { store.end_session(session, user).await }).await?;
+    }
+    Ok(HttpResponse::NoContent().cookie(clear_cookie(is_secure(&node, &request))).finish())
+}
+
+/// A ticket for one WebSocket or event stream, on any node. It ends with what it was made with.
+#[utoipa::path(post, path = "/api/v1/auth/ticket", tag = "accounts",
+    responses((status = 200, body = Ticket), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn ticket(node: NodeData, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let Caller { account, credential, expires_at, .. } = authenticate(&node, &request).await?;
+    let wait = node.limits.check_request(account.id);
+    wait.map_err(|wait| too_fast("too many tickets", wait))?;
+    let ticket = new_secret();
+    let until = after(TICKET_TTL);
+    let (session, api_key, issued_at) = match credential {
+        Credential::Session(session) => (Some(session), None, Timestamp(0)),
+        Credential::ApiKey(key) => (None, Some(key), Timestamp(0)),
+        Credential::Token(issued_at) => (None, None, issued_at),
+    };
+    let new = NewTicket {
+        token_hash: secret_hash(&ticket),
+        user: account.id,
+        session,
+        api_key,
+        issued_at,
+        credentials_expire_at: expires_at,
+        expires_at: until,
+    };
+    node.with_store(|store| async move { store.create_ticket(&new).await }).await?;
+    let body = Ticket { ticket, expires_at: until };
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
+}
+
+/// Who asks, and where their mailbox stands.
+#[utoipa::path(get, path = "/api/v1/me", tag = "accounts",
+    responses((status = 200, body = Me), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn me(node: NodeData, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let caller = authenticate(&node, &request).await?;
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(me_of(&caller.account)))
+}
+
+fn me_of(account: &Account) -> Me {
+    Me {
+        user: User {
+            id: account.id,
+            username: account.username.clone(),
+            full_name: account.full_name.clone(),
+        },
+        role: account.role.clone(),
+        epoch: account.epoch.clone(),
+        cursor: account.last_seq,
+        unread_count: account.unread,
+    }
+}

@@ -1,0 +1,95 @@
+//! `/api/v1/attachments`: files up and down.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use switchboard_protocol::api::Uploaded;
+use switchboard_protocol::client_frame::parse_id;
+use switchboard_protocol::problem::Problem;
+use switchboard_protocol::{AttachmentId, ErrorCode, UserId, limits};
+use switchboard_store::FileLabel;
+
+use super::NodeData;
+use super::caller::{admit, authenticate};
+use crate::attachments::download::respond;
+use crate::attachments::{FileInfo, Form, FormLimits, UploadedFile, form};
+use crate::commands::too_fast;
+use crate::packet::attachment;
+use crate::problem::ApiError;
+use crate::state::Node;
+
+/// Takes the files of a form. They wait for a message that names them.
+#[utoipa::path(post, path = "/api/v1/attachments", tag = "attachments",
+    request_body(content = String, content_type = "multipart/form-data", description = "one or more files, each a part with a file name"),
+    responses((status = 201, body = Uploaded), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn upload(
+    node: NodeData,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let caller = authenticate(&node, &request).await?;
+    let _permit = admit(&node, &caller)?;
+    let uploader = caller.account.id;
+    node.limits.check_request(uploader).map_err(|wait| too_fast("too many uploads", wait))?;
+    let form = read_form(&node, &request, payload, uploader).await?;
+    let labels = keep(&node, &form).await?;
+    if labels.is_empty() {
+        return Err(ApiError::new(ErrorCode::MissingField, "the form has no file"));
+    }
+    let attachments = labels.iter().map(attachment).collect();
+    Ok(HttpResponse::Created().json(Uploaded { attachments }))
+}
+
+/// Reads a form and stores its files. The row of each is there before its first byte is.
+pub(super) async fn read_form(
+    node: &Node,
+    request: &HttpRequest,
+    payload: web::Payload,
+    uploader: UserId,
+) -> Result<Form<AttachmentId>, ApiError> {
+    let limits = FormLimits { files: limits::ATTACHMENTS, file_bytes: node.settings.attachment_bytes };
+    let register = async |key: &str, filename: &str| {
+        let (key, filename) = (key.to_owned(), filename.to_owned());
+        let row = async move |store: switchboard_store::Store| store.register_upload(uploader, &filename, &key).await;
+        node.with_store(row).await
+    };
+    form::read(payload, request.headers(), limits, &node.files, register).await
+}
+
+/// Notes that the files of a form are stored.
+pub(super) async fn keep(node: &Node, form: &Form<AttachmentId>) -> Result<Vec<FileLabel>, ApiError> {
+    let mut labels = Vec::with_capacity(form.files.len());
+    for UploadedFile { filename, stored, registered, .. } in &form.files {
+        let (id, media_type, sha256) = (*registered, stored.media_type, stored.sha256_hex.clone());
+        let size = i64::try_from(stored.size).unwrap_or(i64::MAX);
+        node.with_store(|store| async move { store.finish_upload(id, size, media_type, &sha256).await }).await?;
+        labels.push(FileLabel { id, filename: filename.clone(), size, media_type: media_type.to_owned() });
+    }
+    Ok(labels)
+}
+
+/// A file, or a part of one, for the parties of its message.
+#[utoipa::path(get, path = "/api/v1/attachments/{id}", tag = "attachments", params(("id" = AttachmentId, Path)),
+    responses((status = 200, body = String, content_type = "application/octet-stream"),
+        (status = 206, body = String, content_type = "application/octet-stream"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn download(
+    node: NodeData,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let caller = authenticate(&node, &request).await?;
+    let _permit = admit(&node, &caller)?;
+    let missing = || ApiError::new(ErrorCode::NotFound, "there is no such file");
+    let id = AttachmentId(parse_id(&path).ok_or_else(missing)?);
+    let reader = caller.account.id;
+    let found = node.with_store(|store| async move { store.find_attachment(id, reader).await }).await?;
+    let file = found.ok_or_else(missing)?;
+    let file = FileInfo {
+        key: file.storage_key,
+        filename: file.filename,
+        size: u64::try_from(file.size).unwrap_or(0),
+        media_type: file.media_type,
+        sha256: file.sha256,
+        created_at: file.created_at,
+    };
+    respond(&request, &node.files, &file).await
+}

@@ -1,0 +1,206 @@
+//! Who asks: a token, an API key, a ticket or a cookie in the head of the request.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+use switchboard_protocol::client_frame::parse_id;
+use switchboard_protocol::{ErrorCode, Seq, Timestamp, UserId};
+use switchboard_store::{Account, Redeemed};
+
+use crate::auth::{API_KEY_PREFIX, AuthError, Claims, Subject, bearer, secret_hash, session_token};
+use crate::limits::ConnectionPermit;
+use crate::metrics::Kind;
+use crate::problem::ApiError;
+use crate::revocations::{Credential, Lease};
+use crate::state::Node;
+
+/// The user on whose behalf a back end asks that shows an API key.
+const ON_BEHALF: &str = "Switchboard-User";
+
+/// Who asks.
+pub(crate) struct Caller {
+    pub(crate) account: Account,
+    pub(crate) credential: Credential,
+    /// When their credentials end.
+    pub(crate) expires_at: Timestamp,
+    /// What was known of revocations before the credentials were looked up.
+    since: Seq,
+}
+
+impl Caller {
+    /// How long their credentials still count.
+    pub(crate) fn time_left(&self) -> Duration {
+        time_until(self.expires_at)
+    }
+
+    /// What ends with their credentials.
+    pub(crate) fn lease(&self, node: &Node) -> Lease {
+        node.revocations.register(self.account.id, self.credential, self.since)
+    }
+}
+
+/// From now; nothing if it has passed.
+pub(crate) fn time_until(time: Timestamp) -> Duration {
+    Duration::from_micros(u64::try_from(time.0.saturating_sub(Timestamp::now().0)).unwrap_or(0))
+}
+
+/// The address that a request came from, as far as proxies are trusted.
+pub(crate) fn client_address(node: &Node, request: &HttpRequest) -> Option<IpAddr> {
+    node.edge.client_address(peer(request), request.headers())
+}
+
+fn peer(request: &HttpRequest) -> Option<IpAddr> {
+    request.peer_addr().map(|address| address.ip())
+}
+
+/// Whether the client came over TLS.
+pub(crate) fn is_secure(node: &Node, request: &HttpRequest) -> bool {
+    node.edge.is_secure(peer(request), request.headers())
+}
+
+/// Refuses a request without a cookie that would get one, if another site's page makes it.
+pub(crate) fn check_origin_of_login(node: &Node, request: &HttpRequest) -> Result<(), ApiError> {
+    let checked = node.edge.check_origin_of_login(request.headers(), peer(request));
+    checked.map_err(|error| ApiError::new(error.code(), error.to_string()))
+}
+
+/// Authenticates a request by its head. What fails is counted against the address that it came from; an address with
+/// too many failures is told to wait, but never one with good credentials.
+pub(crate) async fn authenticate(node: &Node, request: &HttpRequest) -> Result<Caller, ApiError> {
+    authenticate_with(node, request, None).await
+}
+
+/// The same for what stays open, which a ticket opens too. Who is not logged in is forbidden to open it, as in the
+/// former system.
+pub(crate) async fn authenticate_opening(
+    node: &Node,
+    request: &HttpRequest,
+    ticket: Option<&str>,
+) -> Result<Caller, ApiError> {
+    let has_token = ticket.is_some() || request.headers().contains_key("authorization");
+    authenticate_with(node, request, ticket).await.map_err(|error| match error.problem().code {
+        ErrorCode::Unauthorized if !has_token => error.with_status(StatusCode::FORBIDDEN),
+        _ => error,
+    })
+}
+
+async fn authenticate_with(
+    node: &Node,
+    request: &HttpRequest,
+    ticket: Option<&str>,
+) -> Result<Caller, ApiError> {
+    let since = node.revocations.cursor();
+    let found = match look_up(node, request, ticket).await? {
+        Ok((account, ..)) if account.disabled => Err(AuthError::Invalid),
+        found => found,
+    };
+    match found {
+        Ok((account, credential, expires_at)) => Ok(Caller { account, credential, expires_at, since }),
+        Err(error) => Err(refuse(node, request, error)),
+    }
+}
+
+fn refuse(node: &Node, request: &HttpRequest, error: AuthError) -> ApiError {
+    node.metrics.refused.get_or_create(&Kind { kind: error.code().as_str() }).inc();
+    let address = client_address(node, request);
+    if let Some(wait) = address.and_then(|address| node.limits.is_blocked(address)) {
+        return ApiError::new(ErrorCode::RateLimited, "too many failures to authenticate").retry_after(wait);
+    }
+    address.inspect(|address| node.limits.record_failure(*address));
+    error.into()
+}
+
+type Found = Result<(Account, Credential, Timestamp), AuthError>;
+
+/// The first of a bearer token, a ticket and a cookie decides.
+async fn look_up(node: &Node, request: &HttpRequest, ticket: Option<&str>) -> Result<Found, ApiError> {
+    let head = request.headers();
+    match (bearer(head), ticket) {
+        (Ok(key), _) if key.starts_with(API_KEY_PREFIX) => {
+            let on_behalf = head.get(ON_BEHALF).and_then(|value| value.to_str().ok()).and_then(parse_id);
+            let Some(user) = on_behalf else {
+                let sentence = "the header `Switchboard-User` must be the id of a user";
+                return Err(ApiError::new(ErrorCode::InvalidField, sentence));
+            };
+            by_api_key(node, key, UserId(user)).await
+        }
+        (Ok(token), _) => match node.tokens.verify(token) {
+            Ok(claims) => by_token(node, claims).await,
+            Err(error) => Ok(Err(error)),
+        },
+        (Err(AuthError::Missing), Some(ticket)) => by_ticket(node, ticket).await,
+        (Err(AuthError::Missing), None) => by_cookie(node, request).await,
+        (Err(error), _) => Ok(Err(error)),
+    }
+}
+
+async fn by_api_key(node: &Node, key: &str, user: UserId) -> Result<Found, ApiError> {
+    let hash = secret_hash(key);
+    let found = node.with_store(|store| async move { store.find_by_api_key(&hash, user).await }).await?;
+    let found = found.map(|(key, account)| (account, Credential::ApiKey(key), Timestamp(i64::MAX)));
+    Ok(found.ok_or(AuthError::Invalid))
+}
+
+async fn by_token(node: &Node, claims: Claims) -> Result<Found, ApiError> {
+    let Claims { subject, name, issued_at, expires_at } = claims;
+    let account = node.with_store(|store| async move {
+        match subject {
+            Subject::User(user) => store.find_account(user).await,
+            Subject::External(subject) => match store.find_external(&subject).await? {
+                Some(account) => Ok(Some(account)),
+                None => store.account_of_external(&subject, name.as_deref().unwrap_or_default()).await.map(Some),
+            },
+        }
+    });
+    let account = account.await?.filter(|account| issued_at >= account.tokens_valid_from);
+    Ok(account.map(|account| (account, Credential::Token(issued_at), expires_at)).ok_or(AuthError::Invalid))
+}
+
+async fn by_ticket(node: &Node, ticket: &str) -> Result<Found, ApiError> {
+    let hash = secret_hash(ticket);
+    let found = node.with_store(|store| async move { store.redeem_ticket(&hash).await }).await?;
+    let found = found.and_then(|Redeemed { account, session, api_key, issued_at, credentials_expire_at }| {
+        let credential = match (session, api_key) {
+            (Some(session), _) => Credential::Session(session),
+            (None, Some(key)) => Credential::ApiKey(key),
+            (None, None) if issued_at >= account.tokens_valid_from => Credential::Token(issued_at),
+            (None, None) => return None,
+        };
+        Some((account, credential, credentials_expire_at))
+    });
+    Ok(found.ok_or(AuthError::Invalid))
+}
+
+/// A browser sends its cookie whoever's page makes it do so: only pages of ours may.
+async fn by_cookie(node: &Node, request: &HttpRequest) -> Result<Found, ApiError> {
+    let Some(token) = session_token(request.headers(), is_secure(node, request)) else {
+        return Ok(Err(AuthError::Missing));
+    };
+    let checked = node.edge.check_origin(request.method(), request.headers(), peer(request));
+    checked.map_err(|error| {
+        node.metrics.refused.get_or_create(&Kind { kind: error.code().as_str() }).inc();
+        ApiError::new(error.code(), error.to_string())
+    })?;
+    let hash = secret_hash(&token);
+    let found = node.with_store(|store| async move { store.find_session(&hash).await }).await?;
+    let found = found.map(|session| (session.account, Credential::Session(session.id), session.expires_at));
+    Ok(found.ok_or(AuthError::Invalid))
+}
+
+/// A caller's place among the connections of their user, for as long as it is kept. None while draining.
+pub(crate) fn admit(node: &Node, caller: &Caller) -> Result<ConnectionPermit, ApiError> {
+    let code = if node.stop.is_cancelled() {
+        ErrorCode::Draining
+    } else if let Some(permit) = node.limits.acquire(caller.account.id) {
+        return Ok(permit);
+    } else {
+        ErrorCode::TooManyConnections
+    };
+    node.metrics.refused.get_or_create(&Kind { kind: code.as_str() }).inc();
+    Err(match code {
+        ErrorCode::Draining => ApiError::new(code, "this node is going away"),
+        _ => ApiError::new(code, "this user has as many connections as are allowed"),
+    })
+}

@@ -1,0 +1,140 @@
+//! The endpoints that clients of the former system know, over the functions that `/api/v1` uses.
+//!
+//! Paths, fields and statuses are theirs; a refusal is JSON with `error` and `code`.
+
+mod lists;
+mod refusal;
+mod send;
+
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpRequest, HttpResponse, web};
+use switchboard_protocol::former::{
+    Deleted, ListedUser, Notification, Notifications, UnreadCount, Users,
+};
+use switchboard_protocol::{ErrorCode, Status};
+use switchboard_store::{Message, Outcome};
+
+use self::refusal::FormerError;
+use super::caller::{admit, authenticate, check_origin_of_login};
+use super::{NodeData, accounts, attachment, attachments, messages, resource};
+use crate::attachments::{FormLimits, form};
+use crate::commands::{self, carry_out};
+use crate::packet::shown_subject;
+use crate::problem::ApiError;
+
+/// The routes.
+pub(super) fn routes(service: &mut web::ServiceConfig) {
+    let get = |path, handler| resource(path, handler, "GET");
+    service
+        .service(get("/api/users/", web::get().to(users)))
+        .service(get("/messages/get/", web::get().to(lists::get)))
+        .service(get("/messages/unread/", web::get().to(unread)))
+        .service(resource("/messages/send/", web::post().to(send::send), "POST"))
+        .service(resource("/messages/delete/{id}/", web::post().to(delete), "POST"))
+        .service(attachment("/messages/download/{id}/", download))
+        .service(get("/dashboard/notifications/", web::get().to(notifications)))
+        .service(
+            resource("/login/", web::post().to(log_in), "GET, POST").route(web::get().to(async || redirect("/"))),
+        );
+}
+
+fn redirect(path: &'static str) -> HttpResponse {
+    HttpResponse::Found().insert_header((LOCATION, path)).finish()
+}
+
+async fn users(node: NodeData, request: HttpRequest) -> Result<HttpResponse, FormerError> {
+    let caller = authenticate(&node, &request).await?;
+    let _permit = admit(&node, &caller)?;
+    let people = node.with_store(|store| async move { store.all_users().await }).await?;
+    let users = people.into_iter().map(|person| ListedUser {
+        id: person.id,
+        username: person.username,
+        full_name: person.full_name,
+        role: person.role,
+        sections: Vec::new(),
+    });
+    Ok(HttpResponse::Ok().json(Users { users: users.collect() }))
+}
+
+async fn unread(node: NodeData, request: HttpRequest) -> Result<HttpResponse, FormerError> {
+    let caller = authenticate(&node, &request).await?;
+    Ok(HttpResponse::Ok().json(UnreadCount { unread_count: caller.account.unread }))
+}
+
+/// A message that is gone already is not there: unlike `/api/v1`, this never took a repeat for a success.
+async fn delete(
+    node: NodeData,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, FormerError> {
+    let caller = authenticate(&node, &request).await?;
+    let command = commands::delete(&node, caller.account.id, messages::message_of(&path)?)?;
+    match carry_out(&node, command).await? {
+        Outcome::Committed(_) => Ok(HttpResponse::Ok()
+            .json(Deleted { status: Status::Success, message: "Message deleted".to_owned() })),
+        _ => Err(ApiError::new(ErrorCode::NotFound, "there is no such message").into()),
+    }
+}
+
+async fn download(
+    node: NodeData,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, FormerError> {
+    attachments::download(node, request, path)
+        .await
+        .map_err(|error| FormerError::from(error).not_logged_in("Unauthorized"))
+}
+
+async fn notifications(node: NodeData, request: HttpRequest) -> Result<HttpResponse, FormerError> {
+    const LATEST: i64 = 5;
+    let caller = authenticate(&node, &request).await?;
+    let _permit = admit(&node, &caller)?;
+    let account = caller.account;
+    let unread = account.unread;
+    let latest = if unread > 0 {
+        node.with_store(|store| async move { store.latest_unread(&account, LATEST).await }).await?
+    } else {
+        Vec::new()
+    };
+    Ok(HttpResponse::Ok().json(Notifications {
+        unread_messages: unread,
+        pending_tasks: 0,
+        total_unread: unread,
+        has_notifications: unread > 0,
+        latest_notifications: latest.iter().map(notification).collect(),
+    }))
+}
+
+fn notification(message: &Message) -> Notification {
+    Notification {
+        kind: "message".to_owned(),
+        label: "New message".to_owned(),
+        title: message.sender_name.clone(),
+        subtitle: shown_subject(&message.subject).to_owned(),
+        created_at: message.created_at,
+        created_at_epoch: message.created_at.0.div_euclid(1_000_000),
+        target: "/".to_owned(),
+    }
+}
+
+/// A form with `usn` or `username`, and `password`.
+async fn log_in(
+    node: NodeData,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, FormerError> {
+    check_origin_of_login(&node, &request)?;
+    let limits = FormLimits { files: 0, file_bytes: 0 };
+    let no_files = async |_: &str, _: &str| Ok(());
+    let form = form::read(payload, request.headers(), limits, &node.files, no_files).await?;
+    let (name, password) = (form.field("usn").or(form.field("username")), form.field("password"));
+    let (Some(name), Some(password)) = (name, password) else {
+        return Err(ApiError::new(ErrorCode::Unauthorized, "a user name and a password are needed").into());
+    };
+    let mut response = HttpResponse::Found();
+    accounts::begin_session(&node, &request, name.to_owned(), password.into(), &mut response)
+        .await
+        .map_err(|error| FormerError::from(error).not_logged_in("unknown user name or wrong password"))?;
+    Ok(response.insert_header((LOCATION, "/")).finish())
+}

@@ -1,0 +1,152 @@
+//! `POST /messages/send/`: a form with recipients, texts and files. One message a recipient, one stored file for all.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::join_all;
+use switchboard_protocol::client_frame::{check_message, parse_id};
+use switchboard_protocol::former::Sent;
+use switchboard_protocol::{AttachmentId, ErrorCode, MessageId, Status, UserId};
+use switchboard_store::{Event, FileLabel, Outcome, Refusal};
+
+use super::{FormerError, redirect};
+use crate::attachments::Form;
+use crate::commands::{explain, of_parts, too_fast, unknown_outcome};
+use crate::http::NodeData;
+use crate::http::attachments::{keep, read_form};
+use crate::http::caller::{admit, authenticate};
+use crate::problem::ApiError;
+use crate::state::Node;
+
+pub(super) async fn send(
+    node: NodeData,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, FormerError> {
+    let caller = authenticate(&node, &request).await?;
+    let _permit = admit(&node, &caller)?;
+    let sender = caller.account.id;
+    let form = read_form(&node, &request, payload, sender).await?;
+    let result = send_form(&node, sender, &form).await;
+    // What no message took goes now; what is missed here goes with what was abandoned.
+    let leftover: Vec<_> = match &result {
+        Ok(sent) => sent.leftover.clone(),
+        Err(_) => form.files.iter().map(|file| file.registered).collect(),
+    };
+    if !leftover.is_empty() {
+        let giving_up = node.with_store(|store| async move { store.give_up_uploads(&leftover).await });
+        let _left_to_the_collector = giving_up.await;
+    }
+    let sent = result?;
+    Ok(if is_script(&request) { HttpResponse::Ok().json(sent.body) } else { redirect("/") })
+}
+
+/// Whether a script waits for the answer, not a person for a page.
+fn is_script(request: &HttpRequest) -> bool {
+    let value = request.headers().get("X-Requested-With");
+    value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"))
+}
+
+struct SentForm {
+    body: Sent,
+    /// Files of recipients that are not there.
+    leftover: Vec<AttachmentId>,
+}
+
+async fn send_form(node: &Node, sender: UserId, form: &Form<AttachmentId>) -> Result<SentForm, FormerError> {
+    let (recipients, n_invalid) = recipients(form)?;
+    let (subject, content) = (form.field("subject").unwrap_or_default(), form.field("content").unwrap_or_default());
+    check_message(subject, content, form.files.len()).map_err(|(code, sentence)| match code {
+        ErrorCode::EmptyMessage => {
+            FormerError::new(code, "Message text or at least one attachment is required.")
+        }
+        code => ApiError::new(code, sentence).into(),
+    })?;
+    check_pace(node, sender, recipients.len())?;
+    let files = share(node, sender, form, recipients.len()).await?;
+    let mut answers = Vec::with_capacity(recipients.len());
+    for (recipient, files) in recipients.iter().zip(&files) {
+        let texts = (subject.to_owned(), content.to_owned());
+        let command = of_parts(sender, *recipient, texts, None, files.clone());
+        let answer = node.writer.submit(command).await;
+        answers.push(answer.map_err(|_stopping| ApiError::new(ErrorCode::Draining, "this node is going away"))?);
+    }
+    let (mut message_ids, mut leftover) = (Vec::new(), Vec::new());
+    for (answer, files) in join_all(answers).await.into_iter().zip(files) {
+        match answer {
+            Ok(Ok(Outcome::Committed(entries))) => message_ids.extend(entries.first().and_then(message_of)),
+            Ok(Ok(Outcome::Refused(Refusal::UnknownRecipient))) => {
+                leftover.extend(files.into_iter().map(|file| file.id));
+            }
+            Ok(Ok(Outcome::Refused(refusal))) => return Err(explain(refusal).into()),
+            _ => return Err(unknown_outcome().into()),
+        }
+    }
+    let n_skipped = n_invalid + recipients.len() - message_ids.len();
+    let Some(first) = message_ids.first() else {
+        return Err(FormerError::new(ErrorCode::UnknownRecipient, "Invalid recipient selection.")
+            .with_status(StatusCode::BAD_REQUEST));
+    };
+    let mut message = format!("Message sent to {} recipient(s).", message_ids.len());
+    if n_skipped > 0 {
+        message.push_str(&format!(" Skipped {n_skipped} invalid recipient(s)."));
+    }
+    let body = Sent { status: Status::Success, message_id: *first, message_ids, message };
+    Ok(SentForm { body, leftover })
+}
+
+fn message_of(entry: &switchboard_store::Entry) -> Option<MessageId> {
+    match &entry.event {
+        Event::Sent(message) => Some(message.id),
+        _ => None,
+    }
+}
+
+/// Those of `recipients` and of `recipient`, each once, and how many are no ids.
+fn recipients(form: &Form<AttachmentId>) -> Result<(Vec<UserId>, usize), FormerError> {
+    let named: Vec<_> = ["recipients", "recipient"]
+        .iter()
+        .flat_map(|name| form.all(name))
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
+        .collect();
+    if named.is_empty() {
+        return Err(FormerError::new(ErrorCode::MissingField, "Please select at least one recipient."));
+    }
+    let (mut ids, mut n_invalid) = (Vec::new(), 0);
+    for value in named {
+        match parse_id(value).map(UserId) {
+            Some(id) if ids.contains(&id) => {}
+            Some(id) => ids.push(id),
+            None => n_invalid += 1,
+        }
+    }
+    if ids.is_empty() {
+        return Err(FormerError::new(ErrorCode::InvalidField, "Invalid recipient selection."));
+    }
+    Ok((ids, n_invalid))
+}
+
+/// A form counts as one message, and as a request for each further recipient.
+fn check_pace(node: &Node, sender: UserId, n_recipients: usize) -> Result<(), ApiError> {
+    let wait = |wait| too_fast("too many messages", wait);
+    node.limits.check_message(sender).map_err(wait)?;
+    (1..n_recipients).try_for_each(|_| node.limits.check_request(sender)).map_err(wait)
+}
+
+/// The form's files for each recipient: rows of their own, which share what is stored.
+async fn share(
+    node: &Node,
+    sender: UserId,
+    form: &Form<AttachmentId>,
+    n_recipients: usize,
+) -> Result<Vec<Vec<FileLabel>>, ApiError> {
+    let mut files = vec![keep(node, form).await?];
+    if !form.files.is_empty() && n_recipients > 1 {
+        let ids: Vec<_> = form.files.iter().map(|file| file.registered).collect();
+        files.extend(
+            node.with_store(|store| async move { store.share_uploads(sender, &ids, n_recipients - 1).await }).await?,
+        );
+    }
+    files.resize(n_recipients, Vec::new());
+    Ok(files)
+}

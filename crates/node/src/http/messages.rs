@@ -1,0 +1,89 @@
+//! `/api/v1/messages`: sending, reading and deleting, for those who hold no socket.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use switchboard_protocol::api::{NewMessage, Read, Sent};
+use switchboard_protocol::client_frame::{SendMessage, parse_id};
+use switchboard_protocol::problem::Problem;
+use switchboard_protocol::{ErrorCode, MessageId, Status};
+use switchboard_store::{Entry, Event, Outcome};
+
+use super::caller::authenticate;
+use super::{NodeData, body};
+use crate::commands::{self, carry_out};
+use crate::packet::data;
+use crate::problem::ApiError;
+
+/// Sends a message. 200 instead of 201 says that it existed already.
+#[utoipa::path(post, path = "/api/v1/messages", tag = "messages", request_body = NewMessage,
+    responses((status = 201, body = Sent), (status = 200, body = Sent), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn send(
+    node: NodeData,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let caller = authenticate(&node, &request).await?;
+    let text = body::text(&request, payload).await?;
+    let message = SendMessage::parse(&text).map_err(|error| ApiError::new(error.code, error.message))?;
+    let command = commands::send(&node, caller.account.id, message).await?;
+    match carry_out(&node, command).await? {
+        Outcome::Committed(entries) => Ok(HttpResponse::Created().json(sent(entries.first())?)),
+        Outcome::Repeated(entry) => Ok(HttpResponse::Ok().json(sent(Some(&entry))?)),
+        Outcome::Refused(refusal) => Err(commands::explain(refusal)),
+    }
+}
+
+fn sent(entry: Option<&Entry>) -> Result<Sent, ApiError> {
+    match entry {
+        Some(Entry { seq, event: Event::Sent(message), .. }) => Ok(Sent {
+            seq: *seq,
+            message_id: message.id,
+            status: Status::Success,
+            client_message_id: message.client_message_id.clone(),
+            data: data(message),
+        }),
+        _ => Err(ApiError::new(ErrorCode::Internal, "something broke here")),
+    }
+}
+
+/// Marks a received message as read. A repeat changes nothing.
+#[utoipa::path(post, path = "/api/v1/messages/{id}/read", tag = "messages", params(("id" = MessageId, Path)),
+    responses((status = 200, body = Read), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn read(
+    node: NodeData,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let caller = authenticate(&node, &request).await?;
+    let message_id = message_of(&path)?;
+    let command = commands::mark_read(&node, caller.account.id, message_id)?;
+    let outcome = carry_out(&node, command).await?;
+    let entry = match &outcome {
+        Outcome::Committed(entries) => entries.first(),
+        Outcome::Repeated(entry) => Some(entry),
+        Outcome::Refused(_) => None,
+    };
+    let Entry { seq, unread, .. } =
+        entry.ok_or_else(|| ApiError::new(ErrorCode::Internal, "something broke here"))?;
+    let body = Read { seq: *seq, message_id, status: Status::Success, unread_count: *unread };
+    Ok(HttpResponse::Ok().json(body))
+}
+
+/// Deletes a message: the sender's for both, the recipient's for themselves. A repeat changes nothing.
+#[utoipa::path(delete, path = "/api/v1/messages/{id}", tag = "messages", params(("id" = MessageId, Path)),
+    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn delete(
+    node: NodeData,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let caller = authenticate(&node, &request).await?;
+    let command = commands::delete(&node, caller.account.id, message_of(&path)?)?;
+    carry_out(&node, command).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// What is no id names nothing.
+pub(super) fn message_of(path: &str) -> Result<MessageId, ApiError> {
+    let missing = || ApiError::new(ErrorCode::NotFound, "there is no such message");
+    parse_id(path).map(MessageId).ok_or_else(missing)
+}

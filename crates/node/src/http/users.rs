@@ -1,0 +1,37 @@
+//! `GET /api/v1/users`: whom one may write to.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use switchboard_protocol::UserId;
+use switchboard_protocol::api::{UsersPage, UsersQuery};
+use switchboard_protocol::problem::Problem;
+use switchboard_protocol::server_frame::User;
+use switchboard_store::Person;
+
+use super::caller::{admit, authenticate};
+use super::{NodeData, cut, page_size};
+use crate::problem::ApiError;
+
+/// Users by id, all or those with a name.
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(UsersQuery),
+    responses((status = 200, body = UsersPage), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn page(
+    node: NodeData,
+    request: HttpRequest,
+    query: web::Query<UsersQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let caller = authenticate(&node, &request).await?;
+    let _permit = admit(&node, &caller)?;
+    let UsersQuery { query, after, limit } = query.into_inner();
+    let (limit, after) = (page_size(limit), after.unwrap_or(UserId(0)));
+    let query = query.filter(|query| !query.trim().is_empty());
+    let people = node.with_store(|store| async move {
+        store.list_users(query.as_deref().map(str::trim), after, limit + 1).await
+    });
+    let mut people = people.await?;
+    let after = cut(&mut people, limit).map(|person| person.id);
+    Ok(HttpResponse::Ok().json(UsersPage { users: people.iter().map(user).collect(), after }))
+}
+
+pub(super) fn user(person: &Person) -> User {
+    User { id: person.id, username: person.username.clone(), full_name: person.full_name.clone() }
+}
