@@ -3,6 +3,7 @@
 //! What needs servers that are not installed is listed as ignored; with `SWITCHBOARD_TEST=all` it fails instead.
 //! To add a test: a function that takes a [`Cluster`], and its line in the `TESTS` of its module.
 
+mod browser;
 mod command_line;
 mod delivery;
 mod faults;
@@ -54,6 +55,7 @@ fn main() {
     let without_servers = !servers::missing().is_empty() && !servers::required();
     let modules = [delivery::TESTS, faults::TESTS, frames::TESTS, polling::TESTS, race::TESTS, resume::TESTS];
     let mut trials = command_line::trials();
+    trials.extend(browser::trials(&runtime));
     for test in modules.into_iter().flatten() {
         for pair in test.pairs {
             let runtime = Arc::clone(&runtime);

@@ -54,7 +54,7 @@ pub(crate) struct Cluster {
     bus: MemoryBus,
     pub(crate) redis: Option<servers::Redis>,
     pub(crate) postgres: Option<servers::Postgres>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 enum TestNode {
@@ -97,7 +97,7 @@ impl Cluster {
         ensure!(ids == (1..=USERS).map(UserId).collect::<Vec<_>>(), "ids begin at 1");
         let bus = MemoryBus::default();
         let nodes = Vec::new();
-        let mut cluster = Self { pair, nodes, store, settings, bus, redis, postgres, _folder: folder };
+        let mut cluster = Self { pair, nodes, store, settings, bus, redis, postgres, folder };
         for _ in 0..2 {
             let node = cluster.start_node().await?;
             cluster.nodes.push(Some(node));
@@ -108,8 +108,7 @@ impl Cluster {
     async fn start_node(&self) -> anyhow::Result<TestNode> {
         match self.pair {
             Pair::PostgresRedis => {
-                let mut command = switchboard(&self.settings);
-                let mut child = command.arg("serve").stdout(Stdio::piped()).spawn()?;
+                let mut child = self.command(&["serve"]).stdout(Stdio::piped()).spawn()?;
                 let output = child.stdout.take().context("it was asked for")?;
                 let mut line = String::new();
                 tokio::task::block_in_place(|| BufReader::new(output).read_line(&mut line))?;
@@ -130,6 +129,13 @@ impl Cluster {
         }
     }
 
+    /// A command of the built binary, in the environment of the nodes.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = switchboard(&self.settings);
+        command.args(arguments);
+        command
+    }
+
     /// Where a node listens.
     pub(crate) fn address(&self, node: usize) -> SocketAddr {
         match &self.nodes[node] {
@@ -137,6 +143,11 @@ impl Cluster {
             Some(TestNode::Here(node)) => node.address(),
             None => panic!("node {node} does not run"),
         }
+    }
+
+    /// The folder of attachments, which the nodes share.
+    pub(crate) fn attachments(&self) -> std::path::PathBuf {
+        self.folder.path().join("attachments")
     }
 
     /// The process of a node.

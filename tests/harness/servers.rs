@@ -26,6 +26,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Between two looks at whether it does.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// What a server prints, in its folder.
+const LOG: &str = "log";
+
 /// The servers that are not installed here. A test that needs one of them is ignored, unless [`required`].
 pub(crate) fn missing() -> Vec<&'static str> {
     let mut missing = Vec::new();
@@ -145,6 +148,11 @@ impl Postgres {
         self.database_url("postgres")
     }
 
+    /// The file that the server writes its log to; each start begins it anew.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.path().join(LOG)
+    }
+
     /// Makes an empty database and returns its URL.
     pub(crate) fn create_database(&self, name: &str) -> anyhow::Result<String> {
         let mut createdb = self.client("createdb")?;
@@ -226,7 +234,7 @@ struct Process {
 
 impl Process {
     fn spawn(mut command: Command, folder: &Path) -> anyhow::Result<Self> {
-        let log = folder.join("log");
+        let log = folder.join(LOG);
         let output = File::create(&log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         // A group of its own, so that Ctrl-C reaches the test and not the server that the test is about to use.

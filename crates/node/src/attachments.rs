@@ -13,7 +13,7 @@ mod range;
 mod upload;
 
 #[cfg(test)]
-mod temporary;
+mod tests;
 
 pub use download::FileInfo;
 pub use filename::safe_filename;

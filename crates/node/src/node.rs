@@ -146,6 +146,7 @@ impl RunningNode {
         let system = self.system;
         let ended = tokio::task::spawn_blocking(move || system.join());
         let _late = timeout(SERVER_STOP, ended).await;
+        let _late = timeout(SERVER_STOP, self.node.files.settled()).await;
         // With the last handle on the node goes the last on the writer, which then commits what waits and ends.
         drop(self.node);
         self.writer.close();

@@ -259,7 +259,7 @@ fn waiting(begun_before: i64, limit: i64) -> _ {
 
 /// Storage keys of which all rows are removed, a row each.
 #[dsl::auto_type(no_type_alias)]
-pub(crate) fn loose(limit: i64) -> _ {
+fn loose(limit: i64) -> _ {
     let not_removed = other_attachments
         .filter(other_attachments.field(attachments::storage_key).eq(attachments::storage_key))
         .filter(other_attachments.field(attachments::removed_at).is_null())

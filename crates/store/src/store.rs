@@ -192,7 +192,7 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn health(&self) -> Result<Health, StoreError> {
         match &*self.backend {
-            Backend::Postgres(postgres) => within(READ_DEADLINE, postgres.health()).await,
+            Backend::Postgres(postgres) => Box::pin(within(READ_DEADLINE, postgres.health())).await,
             Backend::Sqlite(sqlite) => within(READ_DEADLINE, sqlite.health()).await,
         }
     }

@@ -125,7 +125,7 @@ export class Feed {
 
   /** An entry that is there already is dropped; one that comes too early means that some are missing. @param {number} seq @param {Frame} frame */
   #apply(seq, frame) {
-    
+    if (seq <= this.#cursor) return;
     if (seq > this.#cursor + 1) return this.#closed();
     this.#cursor = seq;
     this.#listener.entry(frame);

@@ -15,7 +15,8 @@ use switchboard_store::{Account, NewAccount, NewTicket};
 use super::caller::{Caller, authenticate, check_origin_of_login, client_address, is_secure};
 use super::{NodeData, body};
 use crate::auth::{
-    Busy, check_full_name, check_new_password, check_username, clear_cookie, new_secret, secret_hash, set_cookie,
+    Busy, check_full_name, check_new_password, check_username, clear_cookie, new_secret, secret_hash,
+    set_cookie,
 };
 use crate::commands::too_fast;
 use crate::problem::ApiError;
@@ -49,7 +50,8 @@ pub(super) async fn register(
     let hash = node.passwords.hash(password).await.map_err(busy)?;
     let account = NewAccount { username, full_name, password_hash: Some(hash) };
     let created = node.with_store(|store| async move { store.create_account(account).await }).await?;
-    let account = created.ok_or_else(|| ApiError::new(ErrorCode::UsernameTaken, "somebody has this user name"))?;
+    let account =
+        created.ok_or_else(|| ApiError::new(ErrorCode::UsernameTaken, "somebody has this user name"))?;
     Ok(HttpResponse::Created().json(me_of(&account)))
 }
 
@@ -102,13 +104,24 @@ async fn check_password(
     }
     // Noted before it is known to be one, so that many at once are no way around the limit.
     node.limits.record_login_failure(&username, address);
-    let name = username.clone();
-    let found = node.with_store(|store| async move { store.find_login(&name).await }).await?;
+    let compared = find_by_password(node, username.clone(), password).await;
+    if !matches!(compared, Ok(None)) {
+        // It was right, or nothing was compared, so that nothing was guessed either.
+        node.limits.forgive_login(&username, address);
+    }
+    compared?.ok_or_else(wrong)
+}
+
+/// The account of this name if this is its password and it is not disabled.
+async fn find_by_password(
+    node: &Node,
+    username: String,
+    password: SecretString,
+) -> Result<Option<Account>, ApiError> {
+    let found = node.with_store(|store| async move { store.find_login(&username).await }).await?;
     let (account, hash) = found.unzip();
     let is_right = node.passwords.verify(password, hash.flatten()).await.map_err(busy)?;
-    let account = account.filter(|account| is_right && !account.disabled).ok_or_else(wrong)?;
-    node.limits.forgive_login(&username, address);
-    Ok(account)
+    Ok(account.filter(|account| is_right && !account.disabled))
 }
 
 fn busy(busy: Busy) -> ApiError {

@@ -66,8 +66,8 @@ pub(crate) fn check_origin_of_login(node: &Node, request: &HttpRequest) -> Resul
     checked.map_err(|error| ApiError::new(error.code(), error.to_string()))
 }
 
-/// Authenticates a request by its head. What fails is counted against the address that it came from; an address with
-/// too many failures is told to wait, but never one with good credentials.
+/// Authenticates a request by its head. Credentials that do not count are counted against the address that they came
+/// from; an address with too many of them is told to wait, but never one with good credentials, or none.
 pub(crate) async fn authenticate(node: &Node, request: &HttpRequest) -> Result<Caller, ApiError> {
     authenticate_with(node, request, None).await
 }
@@ -104,6 +104,10 @@ async fn authenticate_with(
 
 fn refuse(node: &Node, request: &HttpRequest, error: AuthError) -> ApiError {
     node.metrics.refused.get_or_create(&Kind { kind: error.code().as_str() }).inc();
+    if error == AuthError::Missing {
+        // Nothing was tried: a page asks who is logged in before anybody is, and must not use up its address.
+        return error.into();
+    }
     let address = client_address(node, request);
     if let Some(wait) = address.and_then(|address| node.limits.is_blocked(address)) {
         return ApiError::new(ErrorCode::RateLimited, "too many failures to authenticate").retry_after(wait);
@@ -119,7 +123,10 @@ async fn look_up(node: &Node, request: &HttpRequest, ticket: Option<&str>) -> Re
     let head = request.headers();
     match (bearer(head), ticket) {
         (Ok(key), _) if key.starts_with(API_KEY_PREFIX) => {
-            let on_behalf = head.get(ON_BEHALF).and_then(|value| value.to_str().ok()).and_then(parse_id);
+            let mut named = head.get_all(ON_BEHALF);
+            // One that stands twice names nobody: whom a proxy in front of us has checked cannot be known.
+            let only = named.next().filter(|_| named.next().is_none());
+            let on_behalf = only.and_then(|value| value.to_str().ok()).and_then(parse_id);
             let Some(user) = on_behalf else {
                 let sentence = "the header `Switchboard-User` must be the id of a user";
                 return Err(ApiError::new(ErrorCode::InvalidField, sentence));
@@ -150,7 +157,9 @@ async fn by_token(node: &Node, claims: Claims) -> Result<Found, ApiError> {
             Subject::User(user) => store.find_account(user).await,
             Subject::External(subject) => match store.find_external(&subject).await? {
                 Some(account) => Ok(Some(account)),
-                None => store.account_of_external(&subject, name.as_deref().unwrap_or_default()).await.map(Some),
+                None => {
+                    store.account_of_external(&subject, name.as_deref().unwrap_or_default()).await.map(Some)
+                }
             },
         }
     });

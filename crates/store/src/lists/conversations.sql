@@ -7,7 +7,7 @@ WITH talk AS MATERIALIZED (
         SELECT m.id FROM messages m
         WHERE m.conversation_id = n.conversation_id AND (
             SELECT count(*) FROM mailbox_entries v
-            WHERE v.message_id = m.id AND v.mailbox_id = {1} AND v.kind <= 2 AND v.hidden_at IS NULL) > 0
+            WHERE v.message_id = m.id AND v.mailbox_id = {1} AND v.kind IN (1, 2) AND v.hidden_at IS NULL) > 0
         ORDER BY m.conversation_id DESC, m.id DESC LIMIT 1
     ) AS last FROM members n WHERE n.user_id = {0}
 ), page AS (
@@ -22,7 +22,7 @@ SELECT (SELECT count(*) FROM (
        c.id, m.id, m.sender_id, m.subject, m.content, m.client_message_id, m.created_at,
        m.attachments, (SELECT max(r.read_at) FROM mailbox_entries r WHERE r.message_id = m.id AND r.kind = 1),
        o.id, o.username, o.full_name, o.role
-FROM page p JOIN messages m ON m.id = p.last
-    JOIN conversations c ON c.id = p.conversation_id
-    JOIN users o ON o.id = c.user_low + c.user_high - {0}
-ORDER BY p.last DESC
+FROM page {messages m} page.last {m}
+    {conversations c} page.conversation_id {c}
+    {users o} c.user_low + c.user_high - {0} {o}
+ORDER BY page.last DESC

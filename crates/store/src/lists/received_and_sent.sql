@@ -1,10 +1,11 @@
 -- What a user received (kind 1) and sent (kind 2), the newest first, before a message of their mailbox. Two walks
--- down one index decide what is in the lists before anything is joined. `kind <= 2` is what the index asks for.
+-- down one index decide what is in the lists before anything is looked up. `kind <= 2` is what that index asks for,
+-- and what `IN (1, 2)` keeps SQLite from taking it for.
 -- {0} the user, {1} their mailbox, {2} the message, {3} where to begin if it is not in the mailbox, {4} how many.
 WITH place AS (
     -- Ids ascend in the order of a mailbox. `+ 0` keeps Postgres from walking the mailbox in search of the least.
     SELECT coalesce(min(seq + 0), {3}) AS seq FROM mailbox_entries
-    WHERE message_id = {2} AND mailbox_id = {1} AND kind <= 2
+    WHERE message_id = {2} AND mailbox_id = {1} AND kind IN (1, 2)
 )
 SELECT CAST(e.kind AS BIGINT), c.id, m.id, m.sender_id, m.subject, m.content, m.client_message_id, m.created_at,
        m.attachments, (SELECT max(r.read_at) FROM mailbox_entries r WHERE r.message_id = m.id AND r.kind = 1),
@@ -21,7 +22,7 @@ FROM (
         WHERE mailbox_id = {1} AND kind = 2 AND kind <= 2 AND hidden_at IS NULL AND seq < (SELECT seq FROM place)
         ORDER BY seq DESC LIMIT {4}
     ) sent
-) e JOIN messages m ON m.id = e.message_id
-    JOIN conversations c ON c.id = m.conversation_id
-    JOIN users o ON o.id = c.user_low + c.user_high - {0}
+) e {messages m} e.message_id {m}
+    {conversations c} m.conversation_id {c}
+    {users o} c.user_low + c.user_high - {0} {o}
 ORDER BY e.kind, e.seq DESC

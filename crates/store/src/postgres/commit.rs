@@ -37,7 +37,8 @@ impl PostgresCommitter {
         // Taken out, so that a connection in an unknown state is dropped wherever this ends early.
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => within(patience(), connect(postgres)).await?,
+            // Boxed: it is rare, and larger than the rest of this.
+            None => Box::pin(within(patience(), connect(postgres))).await?,
         };
         let (mut first, mut second) = (&connection, &connection);
         // A batch is all deletions, or has none: see `Committer`.

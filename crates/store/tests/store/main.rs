@@ -49,18 +49,26 @@ fn main() {
         trials.push(trial.with_ignored_flag(without_postgres));
     }
     let (on_sqlite, on_postgres, server) = (Arc::clone(&runtime), runtime, Arc::clone(&postgres));
-    let pages = "a_page_costs_the_same_at_a_million";
-    trials.push(Trial::test(format!("sqlite::{pages}"), move || {
-        on_sqlite.block_on(async {
-            let folder = tempfile::tempdir()?;
-            let path = folder.path().join("test.db").display().to_string();
-            let store = prepared(Store::open(&format!("sqlite://{path}"), 4).await?).await?;
-            Ok(plans::on_sqlite(store, &path).await?)
-        })
-    }));
+    let (pages, lists) = ("a_page_costs_the_same_at_a_million", "lists_go_by_their_indexes");
     type OnUrl = for<'a> fn(Store, &'a str) -> BoxFuture<'a, anyhow::Result<()>>;
-    let with_url: [(&str, OnUrl); 2] = [
+    let with_path: [(&str, OnUrl); 2] = [
+        (pages, |store, path| plans::on_sqlite(store, path).boxed()),
+        (lists, |store, path| lists::cost_on_sqlite(store, path).boxed()),
+    ];
+    for (name, test) in with_path {
+        let runtime = Arc::clone(&on_sqlite);
+        trials.push(Trial::test(format!("sqlite::{name}"), move || {
+            runtime.block_on(async {
+                let folder = tempfile::tempdir()?;
+                let path = folder.path().join("test.db").display().to_string();
+                let store = prepared(Store::open(&format!("sqlite://{path}"), 4).await?).await?;
+                Ok(test(store, &path).await?)
+            })
+        }));
+    }
+    let with_url: [(&str, OnUrl); 3] = [
         (pages, |store, url| plans::on_postgres(store, url).boxed()),
+        (lists, |store, url| lists::cost_on_postgres(store, url).boxed()),
         ("one_locked_mailbox_spoils_no_other", |store, url| {
             commands::one_locked_mailbox_spoils_no_other(store, url).boxed()
         }),
@@ -77,7 +85,7 @@ fn main() {
         });
         trials.push(trial.with_ignored_flag(without_postgres));
     }
-    drop((on_postgres, server));
+    drop((on_sqlite, on_postgres, server));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // `exit` runs no destructors, and the server must not outlive the tests.
     drop(Arc::into_inner(postgres));

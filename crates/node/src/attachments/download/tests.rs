@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, HttpServer, web};
 
-use super::super::temporary::Temporary;
+use super::super::tests::Temporary;
 use super::*;
 
 const BYTES: &[u8] = b"0123456789";
