@@ -106,7 +106,7 @@ pub(super) fn a_bad_file_is_imported_not_at_all(folder: Folder) -> anyhow::Resul
     let bad = [
         ("a control character", "eve\u{7},Eve,\n".to_owned(), "line 2502"),
         ("a control character in the full name", "eve,E\u{1b}[31mve,\n".to_owned(), "line 2502"),
-        ("a password", "eve,Eve,hush\n".to_owned(), "line 2502"),
+        ("a long password", format!("eve,Eve,hush{}\n", "x".repeat(1021)), "line 2502"),
         ("no name", ",Eve,\n".to_owned(), "line 2502"),
         ("a long name", format!("{long},Eve,\n"), "line 2502"),
         ("too few columns", "eve\n".to_owned(), "2502"),

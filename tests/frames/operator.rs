@@ -34,6 +34,7 @@ pub(super) async fn paths_and_methods(cluster: Cluster) -> anyhow::Result<()> {
             let is_problem = answer.head.contains("application/problem+json");
             ensure!(answer.status == 405 && is_problem, "{method} {path}: {} {}", answer.status, answer.body);
             ensure!(answer.head.contains("allow: get"), "{method} {path}: {}", answer.head);
+            ensure!(answer.json()?["code"] == "method_not_allowed", "{method} {path}: {}", answer.body);
         }
     }
     for path in

@@ -40,7 +40,10 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
         .service(resource("/api/v1/messages/{id}", web::delete().to(messages::delete), "DELETE"))
         .service(post("/api/v1/messages/{id}/read", web::post().to(messages::read)))
         .service(post("/api/v1/attachments", web::post().to(attachments::upload)))
-        .service(attachment("/api/v1/attachments/{id}", attachments::download))
+        .service(
+            resource("/api/v1/attachments/{id}", web::get().to(attachments::download), "GET, HEAD")
+                .route(web::head().to(attachments::download)),
+        )
         .service(get("/api/v1/events", web::get().to(events::poll)))
         .service(get("/api/v1/events/stream", web::get().to(events::stream)))
         .service(get("/api/v1/openapi.json", web::get().to(openapi::document)))
@@ -60,21 +63,8 @@ fn post(path: &str, handler: Route) -> actix_web::Resource {
     resource(path, handler, "POST")
 }
 
-fn resource(path: &str, handler: Route, method: &'static str) -> actix_web::Resource {
-    web::resource(path).route(handler).default_service(wrong_method(method))
-}
-
-/// A file can be asked for by `HEAD` too.
-fn attachment<F, Args>(path: &str, handler: F) -> actix_web::Resource
-where
-    F: actix_web::Handler<Args> + Clone,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: actix_web::Responder + 'static,
-{
-    web::resource(path)
-        .route(web::get().to(handler.clone()))
-        .route(web::head().to(handler))
-        .default_service(wrong_method("GET, HEAD"))
+fn resource(path: &str, handler: Route, allowed: &'static str) -> actix_web::Resource {
+    web::resource(path).route(handler).default_service(wrong_method(allowed))
 }
 
 /// Where a feed begins. A cursor of another epoch is one that the mailbox cannot know.

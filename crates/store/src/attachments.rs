@@ -275,11 +275,12 @@ fn loose(limit: i64) -> _ {
 #[dsl::auto_type(no_type_alias)]
 pub(crate) fn readable(attachment: i64, reader: i64) -> _ {
     let waits_for_them = attachments::message_id.is_null().and(attachments::uploader_id.eq(reader));
-    let last_with_text: i16 = kind::SENT;
+    let (received, sent): (i16, i16) = (kind::RECEIVED, kind::SENT);
     let theirs = mailbox_entries::table
         .inner_join(mailboxes::table.on(mailboxes::id.eq(mailbox_entries::mailbox_id)))
         .filter(mailbox_entries::message_id.eq(attachments::message_id))
-        .filter(mailbox_entries::kind.le(last_with_text))
+        // Not `<=`, by which SQLite would take the index of a mailbox's lists.
+        .filter(mailbox_entries::kind.eq(received).or(mailbox_entries::kind.eq(sent)))
         .filter(mailbox_entries::hidden_at.is_null())
         .filter(mailboxes::owner_id.eq(reader))
         .select(mailbox_entries::seq);

@@ -16,7 +16,7 @@ use switchboard_store::{Message, Outcome};
 
 use self::refusal::FormerError;
 use super::caller::{admit, authenticate, check_origin_of_login};
-use super::{NodeData, accounts, attachment, attachments, messages, resource};
+use super::{NodeData, accounts, attachments, messages};
 use crate::attachments::{FormLimits, form};
 use crate::commands::{self, carry_out};
 use crate::packet::shown_subject;
@@ -24,17 +24,23 @@ use crate::problem::ApiError;
 
 /// The routes.
 pub(super) fn routes(service: &mut web::ServiceConfig) {
-    let get = |path, handler| resource(path, handler, "GET");
+    let at = |path, allowed| web::resource(path).default_service(refusal::wrong_method(allowed));
     service
-        .service(get("/api/users/", web::get().to(users)))
-        .service(get("/messages/get/", web::get().to(lists::get)))
-        .service(get("/messages/unread/", web::get().to(unread)))
-        .service(resource("/messages/send/", web::post().to(send::send), "POST"))
-        .service(resource("/messages/delete/{id}/", web::post().to(delete), "POST"))
-        .service(attachment("/messages/download/{id}/", download))
-        .service(get("/dashboard/notifications/", web::get().to(notifications)))
+        .service(at("/api/users/", "GET").route(web::get().to(users)))
+        .service(at("/messages/get/", "GET").route(web::get().to(lists::get)))
+        .service(at("/messages/unread/", "GET").route(web::get().to(unread)))
+        .service(at("/messages/send/", "POST").route(web::post().to(send::send)))
+        .service(at("/messages/delete/{id}/", "POST").route(web::post().to(delete)))
         .service(
-            resource("/login/", web::post().to(log_in), "GET, POST").route(web::get().to(async || redirect("/"))),
+            at("/messages/download/{id}/", "GET, HEAD")
+                .route(web::get().to(download))
+                .route(web::head().to(download)),
+        )
+        .service(at("/dashboard/notifications/", "GET").route(web::get().to(notifications)))
+        .service(
+            at("/login/", "GET, POST")
+                .route(web::get().to(async || redirect("/")))
+                .route(web::post().to(log_in)),
         );
 }
 

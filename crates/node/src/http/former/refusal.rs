@@ -3,7 +3,8 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpResponse, ResponseError, Route, web};
 use switchboard_protocol::ErrorCode;
 use switchboard_protocol::former::Refusal;
 use switchboard_protocol::problem::Problem;
@@ -37,6 +38,16 @@ impl FormerError {
         }
         self
     }
+}
+
+/// What a path answers to another method than those that it takes.
+pub(super) fn wrong_method(allowed: &'static str) -> Route {
+    web::to(move || async move {
+        let error = ApiError::new(ErrorCode::MethodNotAllowed, format!("this path takes {allowed}"));
+        let mut response = FormerError::from(error).error_response();
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        response
+    })
 }
 
 /// Who is not logged in was always told so in these words, whatever was wrong with their credentials.
