@@ -52,7 +52,8 @@ async fn the_page_in_a_browser(pair: Pair) -> anyhow::Result<()> {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(PATIENCE, test).await.context("it does not end")?.context("node is not installed")?;
+    let output =
+        timeout(PATIENCE, test).await.context("it does not end")?.context("node is not installed")?;
     let (said, complained) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{said}\n{complained}");

@@ -3,13 +3,19 @@
 //! What needs servers that are not installed is listed as ignored; with `SWITCHBOARD_TEST=all` it fails instead.
 //! To add a test: a function that takes a [`Cluster`], and its line in the `TESTS` of its module.
 
+mod api;
+mod attachments;
 mod browser;
 mod command_line;
+mod contract;
 mod delivery;
 mod faults;
 mod frames;
 mod harness;
+mod identity;
+mod mix;
 mod polling;
+mod queries;
 mod race;
 mod resume;
 
@@ -53,7 +59,20 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let runtime = Arc::new(runtime);
     let without_servers = !servers::missing().is_empty() && !servers::required();
-    let modules = [delivery::TESTS, faults::TESTS, frames::TESTS, polling::TESTS, race::TESTS, resume::TESTS];
+    let modules = [
+        api::TESTS,
+        attachments::TESTS,
+        contract::TESTS,
+        delivery::TESTS,
+        faults::TESTS,
+        frames::TESTS,
+        identity::TESTS,
+        mix::TESTS,
+        polling::TESTS,
+        queries::TESTS,
+        race::TESTS,
+        resume::TESTS,
+    ];
     let mut trials = command_line::trials();
     trials.extend(browser::trials(&runtime));
     for test in modules.into_iter().flatten() {

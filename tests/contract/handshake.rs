@@ -59,7 +59,8 @@ pub(super) async fn contract_of_the_handshake(cluster: Cluster) -> anyhow::Resul
             Err(refused) => findings.hold(row, false, format!("{refused:?}")),
         }
     }
-    let upgrade = ["Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="];
+    let upgrade =
+        ["Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="];
     for path in ["/ws/", "/ws/messages", "/ws/other/", "/messages/"] {
         let headers: Vec<_> = upgrade.into_iter().map(line).chain([ann.cookie.clone()]).collect();
         let answer = get(ann.address, path, &headers).await?;

@@ -26,16 +26,36 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "unknown_recipient",
     ),
     ("no recipient_id", r#"{"type": "send_message", "content": "x"}"#, "missing_field"),
-    ("recipient_id abc", r#"{"type": "send_message", "recipient_id": "abc", "content": "x"}"#, "invalid_field"),
+    (
+        "recipient_id abc",
+        r#"{"type": "send_message", "recipient_id": "abc", "content": "x"}"#,
+        "invalid_field",
+    ),
     ("recipient_id 2.0", r#"{"type": "send_message", "recipient_id": 2.0, "content": "x"}"#, "invalid_field"),
-    ("recipient_id true", r#"{"type": "send_message", "recipient_id": true, "content": "x"}"#, "invalid_field"),
-    ("recipient_id ' 2'", r#"{"type": "send_message", "recipient_id": " 2", "content": "x"}"#, "invalid_field"),
+    (
+        "recipient_id true",
+        r#"{"type": "send_message", "recipient_id": true, "content": "x"}"#,
+        "invalid_field",
+    ),
+    (
+        "recipient_id ' 2'",
+        r#"{"type": "send_message", "recipient_id": " 2", "content": "x"}"#,
+        "invalid_field",
+    ),
     ("no content", r#"{"type": "send_message", "recipient_id": 2}"#, "empty_message"),
     ("content empty", r#"{"type": "send_message", "recipient_id": 2, "content": ""}"#, "empty_message"),
     ("content null", r#"{"type": "send_message", "recipient_id": 2, "content": null}"#, "empty_message"),
     ("content a number", r#"{"type": "send_message", "recipient_id": 2, "content": 5}"#, "invalid_field"),
-    ("content an object", r#"{"type": "send_message", "recipient_id": 2, "content": {"a": 1}}"#, "invalid_field"),
-    ("content with U+0000", r#"{"type": "send_message", "recipient_id": 2, "content": "\u0000"}"#, "invalid_field"),
+    (
+        "content an object",
+        r#"{"type": "send_message", "recipient_id": 2, "content": {"a": 1}}"#,
+        "invalid_field",
+    ),
+    (
+        "content with U+0000",
+        r#"{"type": "send_message", "recipient_id": 2, "content": "\u0000"}"#,
+        "invalid_field",
+    ),
     ("mark_as_read: unknown id", r#"{"type": "mark_as_read", "message_id": 9999}"#, "not_found"),
     ("mark_as_read: foreign id", r#"{"type": "mark_as_read", "message_id": FOREIGN}"#, "not_found"),
     ("mark_as_read: of what one sent", r#"{"type": "mark_as_read", "message_id": OWN}"#, "not_found"),
@@ -55,9 +75,15 @@ pub(super) async fn contract_of_odd_input(cluster: Cluster) -> anyhow::Result<()
         findings.compare(row, &answer, &error_frame(code));
         let sentence = answer["error"].as_str().unwrap_or_default();
         // Texts of the database went out, with the row that they were about.
-        let is_ours = !["violates", "relation", "expected a number", "DETAIL"].iter().any(|word| sentence.contains(word));
+        let is_ours = !["violates", "relation", "expected a number", "DETAIL"]
+            .iter()
+            .any(|word| sentence.contains(word));
         findings.hold(&format!("suffered: 25, {row}"), is_ours, sentence);
-        findings.hold("kept: the text for bad JSON", *code != "invalid_json" || sentence == "Invalid JSON", sentence);
+        findings.hold(
+            "kept: the text for bad JSON",
+            *code != "invalid_json" || sentence == "Invalid JSON",
+            sentence,
+        );
     }
     let long = json!({"type": "send_message", "recipient_id": 2, "subject": "ä".repeat(256), "content": "x"});
     let answer = ask(&mut anns, &long.to_string()).await?;

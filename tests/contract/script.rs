@@ -34,7 +34,7 @@ impl Script {
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
-        http::get(self.address, path, &[self.cookie.clone()]).await
+        http::get(self.address, path, std::slice::from_ref(&self.cookie)).await
     }
 
     /// What is answered with 200 and JSON.

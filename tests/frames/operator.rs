@@ -2,14 +2,11 @@
 
 use anyhow::{Context, ensure};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::{ask, check_refused, check_sent, finish_with, open};
+use crate::harness::Cluster;
 use crate::harness::http::{Answer, bearer, get, metric, send};
 use crate::harness::socket::Socket;
-use crate::harness::{Cluster, DEADLINE};
 
 /// One request of any method, without a body; the head of the answer in lower case.
 async fn request(cluster: &Cluster, method: &str, path: &str) -> anyhow::Result<Answer> {

@@ -109,7 +109,8 @@ pub(crate) fn multipart(texts: &[(&str, &str)], files: &[(&str, &str, &[u8])]) -
     const BOUNDARY: &str = "----a-boundary-of-a-test";
     let mut body = Vec::new();
     for (name, text) in texts {
-        let part = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
+        let part =
+            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
         body.extend(part.as_bytes());
     }
     for (name, filename, bytes) in files {

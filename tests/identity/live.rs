@@ -112,7 +112,11 @@ impl Live {
             }
             Ok(())
         };
-        timeout(CUT_OFF, ended).await.map_err(|_elapsed| anyhow::anyhow!("it stays open")).flatten().context(what)
+        timeout(CUT_OFF, ended)
+            .await
+            .map_err(|_elapsed| anyhow::anyhow!("it stays open"))
+            .flatten()
+            .context(what)
     }
 
     /// The next thing that it shows is this message.
@@ -141,12 +145,7 @@ fn check_welcome(frame: &Value, user: i64) -> anyhow::Result<()> {
 }
 
 /// User 2 sends one message, which is acknowledged.
-pub(super) async fn send_to(
-    cluster: &Cluster,
-    node: usize,
-    user: i64,
-    content: &str,
-) -> anyhow::Result<()> {
+pub(super) async fn send_to(cluster: &Cluster, node: usize, user: i64, content: &str) -> anyhow::Result<()> {
     let body = json!({"recipient_id": user, "content": content});
     let answer = send_json(cluster.address(node), "POST", "/api/v1/messages", &[bearer(2)], &body).await?;
     ensure!(answer.status == 201, "{} {}", answer.status, answer.body);

@@ -11,7 +11,11 @@ use crate::harness::Cluster;
 use crate::harness::http::{EventStream, bearer, get};
 use crate::harness::socket::Socket;
 
-async fn use_it(cluster: &Cluster, node: usize, ticket: &str) -> anyhow::Result<Result<Socket, (u16, serde_json::Value)>> {
+async fn use_it(
+    cluster: &Cluster,
+    node: usize,
+    ticket: &str,
+) -> anyhow::Result<Result<Socket, (u16, serde_json::Value)>> {
     Socket::handshake_with(cluster, node, &[], &format!("ticket={ticket}")).await
 }
 
@@ -120,7 +124,11 @@ pub(super) async fn tickets_that_do_not_count(cluster: Cluster) -> anyhow::Resul
     ensure!(cluster.store.revoke_api_key("orders").await?);
     check_useless(&cluster, "its key was revoked", &of_key).await?;
     let (page, token) = (page_of(address, 4).await?, bearer(4));
-    let tickets = [ticket(address, &page).await?, ticket(address, &[token]).await?, ticket(address, &[bearer(4)]).await?];
+    let tickets = [
+        ticket(address, &page).await?,
+        ticket(address, &[token]).await?,
+        ticket(address, &[bearer(4)]).await?,
+    ];
     ensure!(cluster.store.disable_user("user4").await?.is_some());
     check_useless(&cluster, "its user is disabled", &tickets[0]).await?;
     check_useless(&cluster, "its user is disabled", &tickets[1]).await?;

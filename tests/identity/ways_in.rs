@@ -11,7 +11,11 @@ use crate::harness::socket::Socket;
 
 pub(super) async fn each_way_in_leads_everywhere(cluster: Cluster) -> anyhow::Result<()> {
     let key = api_key(&cluster, "orders").await?;
-    let former = Way { what: "a cookie of a form", headers: vec![log_in(cluster.address(1), 1).await?], by_ticket: false };
+    let former = Way {
+        what: "a cookie of a form",
+        headers: vec![log_in(cluster.address(1), 1).await?],
+        by_ticket: false,
+    };
     let cookie = Way::by_cookie(&cluster, 1).await?;
     let ways: Vec<_> =
         cookie.into_iter().chain(Way::by_token(1)).chain(Way::by_key(&key, 1)).chain([former]).collect();
@@ -48,7 +52,8 @@ pub(super) async fn a_back_end_names_its_user(cluster: Cluster) -> anyhow::Resul
     let authorization = || format!("Authorization: Bearer {key}");
     let nobody = vec![authorization()];
     let two = vec![authorization(), "Switchboard-User: 1".to_owned(), "Switchboard-User: 2".to_owned()];
-    let mut refused = vec![("no user", nobody, 400, "invalid_field"), ("two users", two, 400, "invalid_field")];
+    let mut refused =
+        vec![("no user", nobody, 400, "invalid_field"), ("two users", two, 400, "invalid_field")];
     for user in ["", "0", "-1", "user1", "1, 2", "1.0", "99999999999999999999"] {
         refused.push((user, on_behalf(&key, user), 400, "invalid_field"));
     }

@@ -94,7 +94,7 @@ impl Revocations {
     /// [`StoreError::Unavailable`].
     pub async fn open(store: &Store) -> Result<Self, StoreError> {
         let begun = Instant::now();
-        let cursor = store.revocations(Seq(0), 0).await?.last_seq;
+        let cursor = store.revocations(Seq(i64::MAX), 0).await?.last_seq;
         let state = State { cursor, ..State::default() };
         Ok(Self { state: Mutex::new(state), read_at: watch::Sender::new(begun) })
     }
@@ -137,11 +137,11 @@ impl Revocations {
 
     async fn read(&self, store: &Store) -> Result<(), StoreError> {
         loop {
-            let begun = Instant::now();
-            let read = store.revocations(self.cursor(), PAGE).await?;
-            let is_all = read.entries.last().is_none_or(|(seq, _)| *seq >= read.last_seq);
+            let (begun, after) = (Instant::now(), self.cursor());
+            let read = store.revocations(after, PAGE).await?;
+            let is_end = read.last_seq <= after;
             self.apply(read.last_seq, read.entries);
-            if is_all {
+            if is_end {
                 self.read_at.send_replace(begun);
                 return Ok(());
             }
@@ -152,11 +152,11 @@ impl Revocations {
         let mut state = self.lock();
         if last_seq < state.cursor {
             tracing::warn!("the system mailbox was set back from {} to {last_seq}", state.cursor);
-            state.cursor = last_seq;
+            state.recent.clear();
         }
+        state.cursor = last_seq;
         for (seq, revocation) in entries {
             state.end(&revocation);
-            state.cursor = seq;
             if state.recent.len() == RECENT {
                 state.recent.pop_front();
             }
@@ -216,7 +216,7 @@ mod tests {
             let leases = sessions.map(|(user, credential)| {
                 revocations.register(UserId(user), credential, revocations.cursor())
             });
-            revocations.apply(Seq(1), vec![(Seq(1), revocation.clone())]);
+            revocations.apply(Seq(1), vec![(Seq(1), revocation)]);
             assert_eq!(leases.each_ref().map(|lease| lease.ended.is_cancelled()), expect, "{revocation:?}");
             drop(leases);
             assert!(revocations.lock().live.is_empty());

@@ -72,7 +72,9 @@ impl WriterHandle {
     /// [`StoreError::Unavailable`] if the writer has ended.
     pub async fn submit(&self, command: Command) -> Result<Answer, StoreError> {
         let size = match &command {
-            Command::Send(send) => send.content.len() + send.subject.len() + 512 * (1 + send.attachments.len()),
+            Command::Send(send) => {
+                send.content.len() + send.subject.len() + 512 * (1 + send.attachments.len())
+            }
             Command::MarkRead { messages, .. } => 256 + 64 * messages.len(),
             Command::Delete { .. } => 256,
         };

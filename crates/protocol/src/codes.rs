@@ -165,11 +165,9 @@ impl CloseCode {
     #[must_use]
     pub fn reaction(self) -> Reaction {
         match self {
-            Self::Normal
-            | Self::ProtocolError
-            | Self::InvalidUtf8
-            | Self::FrameTooLarge
-            | Self::Revoked => Reaction::Stop,
+            Self::Normal | Self::ProtocolError | Self::InvalidUtf8 | Self::FrameTooLarge | Self::Revoked => {
+                Reaction::Stop
+            }
             Self::Internal | Self::Restart | Self::TryLater | Self::Silent | Self::TooSlow => {
                 Reaction::Reconnect
             }

@@ -6,13 +6,14 @@
 //! it that bears no mark, and locks it. So a key that was let go stays so, and its bytes can be removed without
 //! looking again.
 
+mod loose;
+mod share;
+
 use std::collections::HashMap;
 
 use diesel::dsl;
 use diesel::prelude::*;
-use diesel::result::Error as DieselError;
-use diesel::sql_types::BigInt;
-use diesel_async::{AsyncConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
 use switchboard_protocol::{AttachmentId, Timestamp, UserId};
 
 use crate::error::StoreError;
@@ -47,8 +48,6 @@ type LabelRow = (i64, String, i64, String);
 fn label((id, filename, size, media_type): LabelRow) -> FileLabel {
     FileLabel { id: AttachmentId(id), filename, size, media_type }
 }
-
-diesel::alias!(attachments as other_attachments: OtherAttachments);
 
 impl Store {
     /// Notes that bytes are about to come in under a storage key, so that they can be found and removed if nothing
@@ -140,46 +139,6 @@ impl Store {
         Ok(uploads.iter().filter_map(|upload| found.remove(&upload.0)).map(label).collect())
     }
 
-    /// Makes `n` further sets of the same files, for further recipients: of each file a row that shares its bytes.
-    /// Those that [`Store::find_uploads`] would not find are left out; the order is the one asked.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].
-    pub async fn share_uploads(
-        &self,
-        uploader: UserId,
-        uploads: &[AttachmentId],
-        n: usize,
-    ) -> Result<Vec<Vec<FileLabel>>, StoreError> {
-        if uploads.is_empty() {
-            return Ok(vec![Vec::new(); n]);
-        }
-        let ids: Vec<i64> = uploads.iter().map(|upload| upload.0).collect();
-        // Changes nothing: it locks them, so that none is removed before its copies are there.
-        let lock = diesel::update(attachments::table)
-            .filter(attachments::id.eq_any(ids.clone()))
-            .filter(attachments::uploader_id.eq(uploader.0))
-            .filter(attachments::stored_at.is_not_null())
-            .filter(attachments::removed_at.is_null())
-            .set(attachments::uploader_id.eq(uploader.0))
-            .returning((attachments::id, attachments::storage_key));
-        change!(self, connection => connection.transaction::<_, DieselError, _>(async |connection| {
-            let found: HashMap<i64, String> = lock.load(connection).await?.into_iter().collect();
-            let keys: Vec<&String> = ids.iter().filter_map(|id| found.get(id)).collect();
-            let mut sets = Vec::with_capacity(n);
-            for _ in 0..n {
-                let now = Timestamp::now().0;
-                let copy = diesel::insert_into(attachments::table)
-                    .values(copies(found.keys().copied().collect(), now))
-                    .into_columns(COPIED)
-                    .returning((LABEL, attachments::storage_key));
-                let rows: Vec<(LabelRow, String)> = copy.load(connection).await?;
-                sets.push(in_order(&keys, rows));
-            }
-            Ok(sets)
-        }))
-    }
-
     /// A file, if `reader` may have it: one that no message has taken is for its uploader; one that a message has
     /// is for those in whose mailboxes the message is.
     ///
@@ -202,73 +161,6 @@ impl Store {
             created_at: Timestamp(created_at),
         }))
     }
-
-    /// Gives up uploads that were begun before `given_up_before` and that no message has taken, and gives storage
-    /// keys of which no row is left but removed ones: up to `limit` of each. The caller removes the bytes, then
-    /// calls [`Store::forget_file`]; until then the key is given again. An upload must take less time than it is
-    /// given here.
-    ///
-    /// A message that takes an upload at the same time locks its row and looks at the mark. Either it comes first,
-    /// and the change here finds that the row has a message; or it comes second, and finds the row removed.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].
-    pub async fn loose_files(
-        &self,
-        given_up_before: Timestamp,
-        limit: i64,
-    ) -> Result<Vec<String>, StoreError> {
-        let old = diesel::update(attachments::table)
-            .filter(attachments::id.eq_any(waiting(given_up_before.0, limit)))
-            // Said again of the row itself: it may have changed while its lock was waited for.
-            .filter(attachments::message_id.is_null())
-            .filter(attachments::removed_at.is_null())
-            .set(attachments::removed_at.eq(Timestamp::now().0));
-        change!(self, connection => old.execute(connection))?;
-        let query = loose(limit);
-        let mut keys: Vec<String> = read!(self, connection => query.load(connection))?;
-        keys.sort_unstable();
-        keys.dedup();
-        Ok(keys)
-    }
-
-    /// Deletes the rows of a storage key that [`Store::loose_files`] gave, whose bytes are gone.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].
-    pub async fn forget_file(&self, storage_key: &str) -> Result<(), StoreError> {
-        let removed = attachments::table
-            .filter(attachments::storage_key.eq(storage_key))
-            .filter(attachments::removed_at.is_not_null());
-        let forget = diesel::delete(removed);
-        change!(self, connection => forget.execute(connection)).map(|_forgotten| ())
-    }
-}
-
-/// Uploads that no message has taken, the oldest first.
-#[dsl::auto_type(no_type_alias)]
-fn waiting(begun_before: i64, limit: i64) -> _ {
-    other_attachments
-        .filter(other_attachments.field(attachments::message_id).is_null())
-        .filter(other_attachments.field(attachments::removed_at).is_null())
-        .filter(other_attachments.field(attachments::created_at).lt(begun_before))
-        .order(other_attachments.field(attachments::created_at))
-        .limit(limit)
-        .select(other_attachments.field(attachments::id))
-}
-
-/// Storage keys of which all rows are removed, a row each.
-#[dsl::auto_type(no_type_alias)]
-fn loose(limit: i64) -> _ {
-    let not_removed = other_attachments
-        .filter(other_attachments.field(attachments::storage_key).eq(attachments::storage_key))
-        .filter(other_attachments.field(attachments::removed_at).is_null())
-        .select(other_attachments.field(attachments::id));
-    attachments::table
-        .filter(attachments::removed_at.is_not_null())
-        .filter(dsl::not(dsl::exists(not_removed)))
-        .limit(limit)
-        .select(attachments::storage_key)
 }
 
 /// A file that is there, if a user may read it.
@@ -297,50 +189,4 @@ pub(crate) fn readable(attachment: i64, reader: i64) -> _ {
             attachments::storage_key,
             attachments::created_at,
         ))
-}
-
-/// Rows as those of `ids`, that no message has.
-#[dsl::auto_type(no_type_alias)]
-fn copies(ids: Vec<i64>, now: i64) -> _ {
-    other_attachments.filter(other_attachments.field(attachments::id).eq_any(ids)).select((
-        other_attachments.field(attachments::uploader_id),
-        other_attachments.field(attachments::filename),
-        other_attachments.field(attachments::size),
-        other_attachments.field(attachments::media_type),
-        other_attachments.field(attachments::sha256),
-        other_attachments.field(attachments::storage_key),
-        other_attachments.field(attachments::stored_at),
-        now.into_sql::<BigInt>(),
-    ))
-}
-
-/// Where [`copies`] go.
-const COPIED: CopiedColumns = (
-    attachments::uploader_id,
-    attachments::filename,
-    attachments::size,
-    attachments::media_type,
-    attachments::sha256,
-    attachments::storage_key,
-    attachments::stored_at,
-    attachments::created_at,
-);
-type CopiedColumns = (
-    attachments::uploader_id,
-    attachments::filename,
-    attachments::size,
-    attachments::media_type,
-    attachments::sha256,
-    attachments::storage_key,
-    attachments::stored_at,
-    attachments::created_at,
-);
-
-/// The files of the rows, in the order of their storage keys.
-fn in_order(keys: &[&String], rows: Vec<(LabelRow, String)>) -> Vec<FileLabel> {
-    let mut of_key: HashMap<String, Vec<LabelRow>> = HashMap::new();
-    for (row, key) in rows {
-        of_key.entry(key).or_default().push(row);
-    }
-    keys.iter().filter_map(|key| of_key.get_mut(*key)?.pop()).map(label).collect()
 }

@@ -5,7 +5,7 @@ use switchboard_protocol::api::Uploaded;
 use switchboard_protocol::client_frame::parse_id;
 use switchboard_protocol::problem::Problem;
 use switchboard_protocol::{AttachmentId, ErrorCode, UserId, limits};
-use switchboard_store::FileLabel;
+use switchboard_store::{FileLabel, Store};
 
 use super::NodeData;
 use super::caller::{admit, authenticate};
@@ -48,7 +48,9 @@ pub(super) async fn read_form(
     let limits = FormLimits { files: limits::ATTACHMENTS, file_bytes: node.settings.attachment_bytes };
     let register = async |key: &str, filename: &str| {
         let (key, filename) = (key.to_owned(), filename.to_owned());
-        let row = async move |store: switchboard_store::Store| store.register_upload(uploader, &filename, &key).await;
+        let row = async move |store: switchboard_store::Store| {
+            store.register_upload(uploader, &filename, &key).await
+        };
         node.with_store(row).await
     };
     form::read(payload, request.headers(), limits, &node.files, register).await
@@ -57,11 +59,15 @@ pub(super) async fn read_form(
 /// Notes that the files of a form are stored.
 pub(super) async fn keep(node: &Node, form: &Form<AttachmentId>) -> Result<Vec<FileLabel>, ApiError> {
     let mut labels = Vec::with_capacity(form.files.len());
-    for UploadedFile { filename, stored, registered, .. } in &form.files {
+    for UploadedFile { stored, registered, .. } in &form.files {
         let (id, media_type, sha256) = (*registered, stored.media_type, stored.sha256_hex.clone());
         let size = i64::try_from(stored.size).unwrap_or(i64::MAX);
-        node.with_store(|store| async move { store.finish_upload(id, size, media_type, &sha256).await }).await?;
-        labels.push(FileLabel { id, filename: filename.clone(), size, media_type: media_type.to_owned() });
+        let finishing = async move |store: Store| store.finish_upload(id, size, media_type, &sha256).await;
+        let label = node.with_store(finishing).await?;
+        // The collector takes the bytes too.
+        labels.push(
+            label.ok_or_else(|| ApiError::new(ErrorCode::StoreUnavailable, "the upload took too long"))?,
+        );
     }
     Ok(labels)
 }

@@ -29,7 +29,8 @@ pub(super) async fn text(request: &HttpRequest, mut body: web::Payload) -> Resul
     let reading = async {
         let mut bytes = Vec::new();
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|_cut| ApiError::new(ErrorCode::InvalidJson, "the body was cut off"))?;
+            let piece =
+                piece.map_err(|_cut| ApiError::new(ErrorCode::InvalidJson, "the body was cut off"))?;
             if bytes.len() + piece.len() > FRAME_BYTES {
                 let sentence = format!("a body may have {FRAME_BYTES} bytes");
                 return Err(ApiError::new(ErrorCode::FrameTooLarge, sentence));

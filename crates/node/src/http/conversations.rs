@@ -26,9 +26,8 @@ pub(super) async fn page(
     let caller = authenticate(&node, &request).await?;
     let _permit = admit(&node, &caller)?;
     let (limit, before, account) = (page_size(query.limit), query.before, caller.account);
-    let talks = node.with_store(|store| async move {
-        store.conversations(&account, before, limit + 1).await
-    });
+    let talks =
+        node.with_store(|store| async move { store.conversations(&account, before, limit + 1).await });
     let mut talks = talks.await?;
     let before = cut(&mut talks, limit).map(|talk| talk.last.id);
     let conversations = talks.iter().map(conversation).collect();

@@ -16,8 +16,8 @@ use switchboard_protocol::{ErrorCode, Seq, ServerFrame, Timestamp};
 use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::socket::Open;
 use super::caller::{admit, authenticate, authenticate_opening, time_until};
+use super::socket::Open;
 use super::socket::TicketQuery;
 use super::{NodeData, cursor};
 use crate::auth::AuthError;

@@ -8,9 +8,7 @@ mod send;
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
-use switchboard_protocol::former::{
-    Deleted, ListedUser, Notification, Notifications, UnreadCount, Users,
-};
+use switchboard_protocol::former::{Deleted, ListedUser, Notification, Notifications, UnreadCount, Users};
 use switchboard_protocol::{ErrorCode, Status};
 use switchboard_store::{Message, Outcome};
 
@@ -136,7 +134,7 @@ async fn log_in(
     let form = form::read(payload, request.headers(), limits, &node.files, no_files).await?;
     let (name, password) = (form.field("usn").or(form.field("username")), form.field("password"));
     let (Some(name), Some(password)) = (name, password) else {
-        return Err(ApiError::new(ErrorCode::Unauthorized, "a user name and a password are needed").into());
+        return Err(FormerError::new(ErrorCode::Unauthorized, "a user name and a password are needed"));
     };
     let mut response = HttpResponse::Found();
     accounts::begin_session(&node, &request, name.to_owned(), password.into(), &mut response)

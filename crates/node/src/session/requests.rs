@@ -122,11 +122,7 @@ impl<'a> Requests<'a> {
         self.submit(command, origin).await
     }
 
-    async fn submit(
-        &mut self,
-        command: Result<Command, ApiError>,
-        origin: Origin,
-    ) -> Option<ServerFrame> {
+    async fn submit(&mut self, command: Result<Command, ApiError>, origin: Origin) -> Option<ServerFrame> {
         let command = match command {
             Ok(command) => command,
             Err(error) => return Some(refusal(origin, &error)),

@@ -190,7 +190,8 @@ async fn users_are_found_by_part_of_a_name(store: Store) -> anyhow::Result<()> {
 /// Messages of user 1 in the test of what lists cost.
 const MESSAGES: i64 = 10_000;
 
-/// No list takes nearly as long; one that reads a mailbox once for each of its rows takes longer.
+/// No list takes nearly as long; one that reads a mailbox once for each of its rows takes longer. The best of some
+/// rounds counts: the machine may be busy.
 const LIST_TIME: Duration = Duration::from_millis(100);
 
 /// Fills the mailbox of user 1: a long conversation with user 2, every other message sent by each, all read but
@@ -255,6 +256,7 @@ async fn check_costs(store: &Store) -> anyhow::Result<()> {
     check("conversations", &of_talks);
     check("a file", &["mailbox_entries_message"]);
     let reader = account(store, 1).await?;
+    let mut best = Duration::MAX;
     for _ in 0..8 {
         assert!(store.find_attachment(AttachmentId(5000), UserId(1)).await?.is_some());
         let begun = Instant::now();
@@ -265,7 +267,8 @@ async fn check_costs(store: &Store) -> anyhow::Result<()> {
         assert_eq!(unread.iter().map(|message| message.id.0).collect::<Vec<_>>(), [19, 17, 15, 13, 11]);
         let talks = store.conversations(&reader, None, 200).await?;
         assert_eq!((talks.len(), talks[100].last.id, talks[100].unread), (101, MessageId(9900), 10));
-        assert!(begun.elapsed() < LIST_TIME, "it took {:?}", begun.elapsed());
+        best = best.min(begun.elapsed());
     }
+    assert!(best < LIST_TIME, "it took {best:?}");
     Ok(())
 }

@@ -24,8 +24,12 @@ pub(super) async fn get(node: NodeData, request: HttpRequest) -> Result<HttpResp
     let (account, before) = (caller.account, query.before);
     let (user, known_unread) = (account.id, account.unread);
     let lists = node.with_store(|store| async move { store.lists(&account, before, limit).await }).await?;
-    let unread: Vec<_> =
-        lists.received.iter().filter(|listed| !listed.message.is_read).map(|listed| listed.message.id).collect();
+    let unread: Vec<_> = lists
+        .received
+        .iter()
+        .filter(|listed| !listed.message.is_read)
+        .map(|listed| listed.message.id)
+        .collect();
     let unread_count = mark_read(&node, user, &unread).await.unwrap_or(known_unread);
     let received: Vec<_> = lists.received.iter().map(|listed| message(listed, Direction::Received)).collect();
     let sent: Vec<_> = lists.sent.iter().map(|listed| message(listed, Direction::Sent)).collect();

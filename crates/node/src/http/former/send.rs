@@ -54,7 +54,8 @@ struct SentForm {
 
 async fn send_form(node: &Node, sender: UserId, form: &Form<AttachmentId>) -> Result<SentForm, FormerError> {
     let (recipients, n_invalid) = recipients(form)?;
-    let (subject, content) = (form.field("subject").unwrap_or_default(), form.field("content").unwrap_or_default());
+    let (subject, content) =
+        (form.field("subject").unwrap_or_default(), form.field("content").unwrap_or_default());
     check_message(subject, content, form.files.len()).map_err(|(code, sentence)| match code {
         ErrorCode::EmptyMessage => {
             FormerError::new(code, "Message text or at least one attachment is required.")
@@ -68,7 +69,8 @@ async fn send_form(node: &Node, sender: UserId, form: &Form<AttachmentId>) -> Re
         let texts = (subject.to_owned(), content.to_owned());
         let command = of_parts(sender, *recipient, texts, None, files.clone());
         let answer = node.writer.submit(command).await;
-        answers.push(answer.map_err(|_stopping| ApiError::new(ErrorCode::Draining, "this node is going away"))?);
+        answers
+            .push(answer.map_err(|_stopping| ApiError::new(ErrorCode::Draining, "this node is going away"))?);
     }
     let (mut message_ids, mut leftover) = (Vec::new(), Vec::new());
     for (answer, files) in join_all(answers).await.into_iter().zip(files) {
@@ -144,7 +146,8 @@ async fn share(
     if !form.files.is_empty() && n_recipients > 1 {
         let ids: Vec<_> = form.files.iter().map(|file| file.registered).collect();
         files.extend(
-            node.with_store(|store| async move { store.share_uploads(sender, &ids, n_recipients - 1).await }).await?,
+            node.with_store(|store| async move { store.share_uploads(sender, &ids, n_recipients - 1).await })
+                .await?,
         );
     }
     files.resize(n_recipients, Vec::new());

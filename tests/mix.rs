@@ -1,0 +1,70 @@
+//! Four users, two devices each, and every way to send, read and delete, at random and at once. At the end all agree: the
+//! devices, what a new one loads, the pages, the counts, the store, and what the answers said.
+//!
+//! `SWITCHBOARD_TEST_SEED` chooses another run; a failure names its seed.
+
+mod checks;
+mod deeds;
+mod device;
+mod world;
+
+use anyhow::Context;
+use futures_util::future::join_all;
+
+use crate::harness::Cluster;
+use crate::{BOTH, Test, test};
+
+use deeds::Deed;
+use world::World;
+
+pub(crate) const TESTS: &[Test] = &[test!(whatever_is_done_all_agree, BOTH)];
+
+/// Deeds of a run.
+const DEEDS: usize = 400;
+/// Deeds done at once, at most.
+const AT_ONCE: u64 = 5;
+
+/// Numbers that look random, the same for the same seed (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    /// Below `n`.
+    fn roll(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % n
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+        if from.is_empty() { None } else { from.get(self.roll(from.len() as u64) as usize) }
+    }
+}
+
+async fn whatever_is_done_all_agree(cluster: Cluster) -> anyhow::Result<()> {
+    let seed = match std::env::var("SWITCHBOARD_TEST_SEED") {
+        Ok(seed) => seed.parse().context("SWITCHBOARD_TEST_SEED is no number")?,
+        Err(_) => 20_261_122,
+    };
+    let mut world = World::new(cluster).await?;
+    run(&mut world, seed).await.with_context(|| format!("SWITCHBOARD_TEST_SEED={seed}"))?;
+    world.finish().await
+}
+
+async fn run(world: &mut World, seed: u64) -> anyhow::Result<()> {
+    let mut dice = Dice(seed);
+    let mut n_done = 0;
+    while n_done < DEEDS {
+        let deeds: Vec<Deed> = (0..=dice.roll(AT_ONCE)).map(|_| Deed::choose(&mut dice, world)).collect();
+        n_done += deeds.len();
+        let effects = join_all(deeds.iter().map(|deed| deed.carry_out(world))).await;
+        let mut done = Vec::new();
+        for (deed, effect) in deeds.iter().zip(effects) {
+            done.push(effect.with_context(|| format!("{deed:?}"))?);
+        }
+        world.note(done)?;
+        world.drain(&mut dice).await?;
+    }
+    checks::all_agree(world).await
+}
