@@ -1,6 +1,7 @@
 //! The commands, as an operator runs them: processes of the built binary, each test in a folder of its own.
 
 mod config;
+mod identity;
 mod serve;
 mod store;
 
@@ -32,6 +33,9 @@ const TESTS: &[(&str, Run)] = named![
     config::a_taken_port_is_named,
     config::help_needs_nothing,
     config::tokens_need_a_secret,
+    identity::keys_are_made_listed_and_revoked,
+    identity::users_are_disabled_and_enabled,
+    identity::imported_passwords_are_those_to_log_in_by,
     serve::a_node_says_where_it_is_and_nothing_secret,
     serve::a_file_is_served_once,
     serve::a_signal_right_after_the_first_line_is_heard,

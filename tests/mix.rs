@@ -8,7 +8,7 @@ mod deeds;
 mod device;
 mod world;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use futures_util::future::join_all;
 
 use crate::harness::Cluster;
@@ -24,7 +24,7 @@ const DEEDS: usize = 400;
 /// Deeds done at once, at most.
 const AT_ONCE: u64 = 5;
 
-/// Numbers that look random, the same for the same seed (SplitMix64).
+/// Numbers that look random, the same for the same seed (`SplitMix64`).
 struct Dice(u64);
 
 impl Dice {
@@ -48,7 +48,7 @@ async fn whatever_is_done_all_agree(cluster: Cluster) -> anyhow::Result<()> {
         Err(_) => 20_261_122,
     };
     let mut world = World::new(cluster).await?;
-    run(&mut world, seed).await.with_context(|| format!("SWITCHBOARD_TEST_SEED={seed}"))?;
+    run(&mut world, seed).await.map_err(|error| anyhow!("SWITCHBOARD_TEST_SEED={seed}: {error:#}"))?;
     world.finish().await
 }
 

@@ -77,10 +77,20 @@ pub(super) fn help_needs_nothing(folder: Folder) -> anyhow::Result<()> {
     // Not even a configuration that can be read.
     let folder = folder.with("SWITCHBOARD_LISTEN", "nowhere");
     let help = folder.succeed(&["--help"])?;
-    for word in ["serve", "migrate", "user", "token", "doctor", "healthcheck", "--database-url", "--listen"] {
+    for word in [
+        "serve",
+        "migrate",
+        "user",
+        "api-key",
+        "token",
+        "doctor",
+        "healthcheck",
+        "--database-url",
+        "--listen",
+    ] {
         ensure!(help.contains(word), "{word} is missing: {help}");
     }
-    for command in ["serve", "migrate", "user", "token", "doctor", "healthcheck"] {
+    for command in ["serve", "migrate", "user", "api-key", "token", "doctor", "healthcheck"] {
         ensure!(folder.succeed(&[command, "--help"])?.contains("Usage: switchboard"), "{command}");
     }
     ensure!(folder.succeed(&["--version"])?.starts_with("switchboard "));

@@ -114,7 +114,8 @@ pub(super) async fn names_and_passwords_are_checked(cluster: Cluster) -> anyhow:
             ensure!(log_in(cluster.address(1), username, password, &[]).await?.status == 200, "{what}");
         } else {
             check_problem(&what, &answer, 400, "invalid_field")?;
-            ensure!(cluster.store.find_login(username).await?.is_none(), "{what}: it was made");
+            let status = log_in(cluster.address(1), username, password, &[]).await?.status;
+            ensure!(status == 401, "{what}: it was made: {status}");
         }
     }
     cluster.finish().await

@@ -68,10 +68,16 @@ pub(super) async fn a_trusted_proxy_is_believed(cluster: Cluster) -> anyhow::Res
     fail(&cluster, "198.51.100.1, 127.0.0.9", 429).await?;
     fail(&cluster, "198.51.100.2", 401).await?;
     fail(&cluster, "198.51.100.1, 198.51.100.3", 401).await?;
-    // A log in from there waits as well.
-    let forwarded = |address: &str| [format!("X-Forwarded-For: {address}")];
-    let answer = log_in(cluster.address(0), "user1", PASSWORD, &forwarded("198.51.100.1")).await?;
-    check_problem("the right password", &answer, 429, "rate_limited")?;
-    ensure!(log_in(cluster.address(0), "user1", PASSWORD, &forwarded("198.51.100.2")).await?.status == 200);
+    // And so with log-ins.
+    let from = async |address: &str, user: i64, password: &str| {
+        let headers = [format!("X-Forwarded-For: {address}")];
+        log_in(cluster.address(0), &format!("user{user}"), password, &headers).await
+    };
+    for user in 1..=5 {
+        let wrong = from("198.51.100.1", user, "wrong horse 8").await?;
+        check_problem("a wrong password", &wrong, 401, "unauthorized")?;
+    }
+    check_problem("the right one", &from("198.51.100.1", 9, PASSWORD).await?, 429, "rate_limited")?;
+    ensure!(from("198.51.100.2", 9, PASSWORD).await?.status == 200);
     cluster.finish().await
 }

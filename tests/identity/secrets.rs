@@ -53,7 +53,7 @@ impl Drop for Talker {
 const PASSWORDS: [&str; 3] = ["a-password-of-ann", "a-wrong-password", "a-password-that-is-too-much"];
 
 /// Comes in by every way, well and badly, and gives what must not be told.
-async fn come_in(cluster: &Cluster, address: SocketAddr, key: &str) -> anyhow::Result<Vec<String>> {
+async fn come_in(address: SocketAddr, key: &str) -> anyhow::Result<Vec<String>> {
     let mut secrets: Vec<_> = PASSWORDS.map(str::to_owned).into();
     let [password, wrong, much] = PASSWORDS;
     let new = json!({"username": format!("ann{}", address.port()), "password": password});
@@ -91,7 +91,6 @@ async fn come_in(cluster: &Cluster, address: SocketAddr, key: &str) -> anyhow::R
     ensure!(get(address, &format!("/api/v1/me?ticket={bad}&cursor=x"), &[]).await?.status == 401);
     let signature = |token: &str| token.rsplit('.').next().unwrap_or_default().to_owned();
     secrets.extend([signature(&token(1)), signature(&bad), key.to_owned(), SECRET.to_owned()]);
-    let _ = cluster;
     Ok(secrets)
 }
 
@@ -99,7 +98,7 @@ pub(super) async fn no_secret_is_told(cluster: Cluster) -> anyhow::Result<()> {
     let key = api_key(&cluster, "orders").await?;
     for format in ["pretty", "json"] {
         let talker = tokio::task::block_in_place(|| Talker::start(&cluster, format))?;
-        let secrets = come_in(&cluster, talker.address, &key).await?;
+        let secrets = come_in(talker.address, &key).await?;
         let metrics = get(talker.address, "/metrics", &[]).await?.body;
         ensure!(metrics.contains("switchboard_refused_total"), "{metrics}");
         let log = tokio::task::block_in_place(|| talker.end())?;

@@ -9,7 +9,7 @@ use switchboard_protocol::former::Lists;
 use switchboard_protocol::history::HistoryPage;
 
 use super::device::{Device, Shown};
-use super::world::{USERS, World};
+use super::world::{Effect, USERS, World};
 use crate::attachments::kit::sql;
 
 pub(super) async fn all_agree(world: &mut World) -> anyhow::Result<()> {
@@ -163,5 +163,6 @@ async fn lists_agree(world: &mut World, user: i64) -> anyhow::Result<()> {
             expected.is_read |= shown.is_read;
         }
     }
-    check_same(&found, &expected)
+    check_same(&found, &expected)?;
+    world.note(vec![Effect::Listed(lists.received.iter().map(|message| message.id).collect())])
 }

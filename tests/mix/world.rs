@@ -165,7 +165,7 @@ impl World {
     pub(super) async fn drain(&mut self, dice: &mut Dice) -> anyhow::Result<()> {
         for device in &mut self.devices {
             match dice.roll(12) {
-                0 => device.reconnect(&self.cluster).await,
+                0 => device.reconnect(&self.cluster),
                 1..=6 => device.drain(&self.cluster).await?,
                 _ => {}
             }

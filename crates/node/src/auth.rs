@@ -27,7 +27,7 @@ pub use names::{check_full_name, check_username};
 pub use origin::ForeignOrigin;
 pub(crate) use origin::parse_origin;
 pub use password::{Busy, Passwords, check_new_password, hash_now};
-pub use secret::{API_KEY_PREFIX, new_api_key, new_secret, secret_hash};
+pub use secret::{API_KEY_PREFIX, is_secret, new_api_key, new_secret, secret_hash};
 pub(crate) use token::ISSUER;
 pub use token::{Claims, Subject, Tokens};
 

@@ -1,7 +1,7 @@
 //! What a user asks the writer for, whichever way it came: checked, then carried out.
 
 use switchboard_protocol::client_frame::SendMessage;
-use switchboard_protocol::{ErrorCode, MessageId, UserId};
+use switchboard_protocol::{AttachmentId, ErrorCode, MessageId, UserId};
 use switchboard_store::{Command, FileLabel, Outcome, Refusal, SendCommand, StoreError};
 
 use crate::limits::RetryAfter;
@@ -12,22 +12,25 @@ use crate::writer::WriterHandle;
 /// The command that a message becomes.
 ///
 /// # Errors
-/// `rate_limited`, `unknown_attachment`, `store_unavailable`.
+/// `rate_limited`, `store_unavailable`.
 pub(crate) async fn send(node: &Node, sender: UserId, message: SendMessage) -> Result<Command, ApiError> {
     let SendMessage { recipient_id, subject, content, client_message_id, attachment_ids } = message;
     node.limits.check_message(sender).map_err(|wait| too_fast("too many messages", wait))?;
     let attachments = if attachment_ids.is_empty() {
         Vec::new()
     } else {
-        let n_wanted = attachment_ids.len();
-        let found =
-            node.with_store(|store| async move { store.find_uploads(sender, &attachment_ids).await }).await?;
-        if found.len() < n_wanted {
-            return Err(explain(Refusal::UnknownAttachment));
-        }
-        found
+        let wanted = attachment_ids.clone();
+        let found = node.with_store(|store| async move { store.find_uploads(sender, &wanted).await }).await?;
+        attachment_ids.into_iter().map(|id| label(id, &found)).collect()
     };
     Ok(of_parts(sender, recipient_id, (subject, content), client_message_id, attachments))
+}
+
+/// What is known of a file. Of one that is not there only the id: the store refuses it, unless the message was sent
+/// before and its files are gone with it.
+fn label(id: AttachmentId, found: &[FileLabel]) -> FileLabel {
+    let known = found.iter().find(|file| file.id == id).cloned();
+    known.unwrap_or_else(|| FileLabel { id, filename: String::new(), size: 0, media_type: String::new() })
 }
 
 /// The same from what was checked before.

@@ -8,6 +8,7 @@ mod conversations;
 mod events;
 mod former;
 mod health;
+mod held;
 mod messages;
 mod openapi;
 mod page;
@@ -76,6 +77,26 @@ fn cursor(query: &EventsQuery, account: &Account) -> Option<Seq> {
 /// A number of things in a page, within what may be asked for.
 fn page_size(asked: Option<i64>) -> i64 {
     asked.unwrap_or(50).clamp(1, 200)
+}
+
+/// Bytes of text in a page, as JSON has them, unless a single message is larger: the next page has the rest.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// Takes messages until the page is full. What is escaped counts as what it becomes.
+fn fill<T>(items: impl IntoIterator<Item = T>, content: impl Fn(&T) -> &str) -> Vec<T> {
+    let mut bytes = 0;
+    let fits = |item: &T| {
+        let text = content(item);
+        let escaped = text.bytes().map(|byte| match byte {
+            b'"' | b'\\' => 2,
+            0..0x20 => 6,
+            _ => 1,
+        });
+        let size: usize = escaped.sum();
+        bytes += size;
+        bytes <= PAGE_BYTES || bytes == size
+    };
+    items.into_iter().take_while(fits).collect()
 }
 
 /// Cuts a page that has one more than was asked for, and gives the last of what is left if there is more.

@@ -58,6 +58,8 @@ pub struct NodeLimits<C: Clock = DefaultClock> {
     clock: C,
     failures: Mutex<Tally<IpAddr>>,
     logins: Mutex<Logins>,
+    /// Apart from `failures`, which another site's page could use up: log-ins that failed, by address.
+    logins_of_address: Mutex<Tally<IpAddr>>,
     registrations: Mutex<Tally<IpAddr>>,
     connections: Arc<Connections>,
 }
@@ -82,6 +84,7 @@ impl<C: Clock + Clone> NodeLimits<C> {
             clock,
             failures: Mutex::new(Tally::new(config.failed_handshakes_per_minute)),
             logins: Mutex::new(Logins::new(config.failed_logins_per_minute)),
+            logins_of_address: Mutex::new(Tally::new(config.failed_handshakes_per_minute)),
             registrations: Mutex::new(Tally::new(config.registrations_per_minute)),
             connections: Arc::new(Connections {
                 max: config.connections_per_user,
@@ -127,26 +130,25 @@ impl<C: Clock + Clone> NodeLimits<C> {
     pub fn login_blocked(&self, name: &str, address: Option<IpAddr>) -> Option<RetryAfter> {
         let (network, now) = (address.map(network), Instant::now());
         let of_name = lock(&self.logins).blocked_for(name, network, now);
-        let of_address = network.and_then(|network| lock(&self.failures).blocked_for(network, now));
+        let of_address = network.and_then(|network| lock(&self.logins_of_address).blocked_for(network, now));
         of_name.max(of_address).map(RetryAfter::from)
     }
 
-    /// Notes that a log in under this name from this address had a wrong password, or that nobody has this name. It
-    /// counts as a failure of the address too: [`NodeLimits::record_failure`] is not called besides.
+    /// Notes that a log in under this name from this address had a wrong password, or that nobody has this name.
     ///
     /// Called before the password is compared, with [`NodeLimits::forgive_login`] if it is right, it also counts
     /// guesses that are made at once.
     pub fn record_login_failure(&self, name: &str, address: Option<IpAddr>) {
         let (network, now) = (address.map(network), Instant::now());
         lock(&self.logins).record(name, network, now);
-        network.inspect(|network| lock(&self.failures).record(*network, now));
+        network.inspect(|network| lock(&self.logins_of_address).record(*network, now));
     }
 
     /// Takes one [`NodeLimits::record_login_failure`] back: the log in did not fail.
     pub fn forgive_login(&self, name: &str, address: Option<IpAddr>) {
         let network = address.map(network);
         lock(&self.logins).take_back(name, network);
-        network.inspect(|network| lock(&self.failures).take_back(*network));
+        network.inspect(|network| lock(&self.logins_of_address).take_back(*network));
     }
 
     /// Takes one new account from the bucket of this address.
@@ -184,6 +186,7 @@ impl<C: Clock + Clone> NodeLimits<C> {
         let now = Instant::now();
         lock(&self.failures).prune(now);
         lock(&self.logins).prune(now);
+        lock(&self.logins_of_address).prune(now);
         lock(&self.registrations).prune(now);
         lock(&self.connections.open).shrink_to_fit();
     }

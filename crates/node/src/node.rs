@@ -12,6 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, rt, web};
 use futures_util::FutureExt;
 use socket2::SockRef;
@@ -19,7 +21,7 @@ use switchboard_channel_layer::{ChannelLayer, Event};
 use switchboard_store::{Store, StoreError};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,6 +46,8 @@ const PRUNE: Duration = Duration::from_secs(60);
 /// The most that stopping the HTTP server, or the tasks behind it, may take.
 const SERVER_STOP: Duration = Duration::from_secs(5);
 
+/// Long lists that are read at a time: each may hold 64 MiB while it is.
+const LIST_TURNS: usize = 4;
 /// How long the kernel waits for a peer that takes nothing: longer than a session, which knows what to call it.
 const KERNEL_STALL: Duration = Duration::from_secs(40);
 /// The most that the writer may take to commit what waits: above its own deadline.
@@ -189,6 +193,7 @@ fn build(
         passwords: Passwords::new(Handle::current()),
         edge: Edge::new(&config.server),
         revocations,
+        list_turns: Semaphore::new(LIST_TURNS),
         files: Files::open(url, &folder, Handle::current())?,
         metrics,
         layer: parts.layer,
@@ -218,7 +223,14 @@ async fn serve(
     let system = thread::Builder::new().name("sockets".to_owned()).spawn(move || {
         rt::System::new().block_on(async move {
             let node = web::Data::new(node);
-            let server = HttpServer::new(move || App::new().app_data(node.clone()).configure(http::routes))
+            let app = move || {
+                // For whatever has no rule of its own: it is somebody's, and is what it says.
+                let headers = DefaultHeaders::new()
+                    .add((CACHE_CONTROL, "no-store"))
+                    .add((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+                App::new().wrap(headers).app_data(node.clone()).configure(http::routes)
+            };
+            let server = HttpServer::new(app)
                 .workers(n_workers)
                 .max_connections(usize::MAX)
                 .tcp_nodelay(true)

@@ -4,6 +4,9 @@
 //! credentials. A session hands nothing over while the last reading is old: a node that was frozen and wakes up reads
 //! first.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,6 +37,17 @@ pub enum Credential {
     ApiKey(ApiKeyId),
 }
 
+/// Who was let in, and by what.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    /// Who.
+    pub user: UserId,
+    /// By what.
+    pub credential: Credential,
+    /// `tokens_valid_from` of their account when it was looked up: another after each end of all that they had.
+    pub valid_from: Timestamp,
+}
+
 /// What has ended lately, and who is in.
 pub struct Revocations {
     /// Held to look up and to note, never across an await.
@@ -45,9 +59,17 @@ pub struct Revocations {
 #[derive(Default)]
 struct State {
     cursor: Seq,
-    recent: VecDeque<(Seq, Revocation)>,
+    recent: VecDeque<(Seq, Ended)>,
     /// By user; users without a session have no entry.
-    live: HashMap<UserId, Vec<(Credential, CancellationToken)>>,
+    live: HashMap<UserId, Vec<(Admission, CancellationToken)>>,
+}
+
+/// A revocation, with what is known of whom it spares.
+struct Ended {
+    revocation: Revocation,
+    /// Since when the credentials of its user count, if they were in when it was read. Who was let in with it was let
+    /// in afterwards.
+    valid_from: Option<Timestamp>,
 }
 
 /// A session's place among those that a revocation ends.
@@ -108,19 +130,19 @@ impl Revocations {
     /// Lets a session in whose credentials counted when they were looked up, after `since` was asked for. If they have
     /// ended meanwhile, the lease says so.
     #[must_use]
-    pub fn register(self: &Arc<Self>, user: UserId, credential: Credential, since: Seq) -> Lease {
-        let ended = CancellationToken::new();
+    pub fn register(self: &Arc<Self>, admission: Admission, since: Seq) -> Lease {
+        let (user, token) = (admission.user, CancellationToken::new());
         let mut state = self.lock();
         let forgotten = state.recent.front().is_some_and(|(oldest, _)| *oldest > since.next());
         let known = state.cursor > since && (forgotten || state.recent.is_empty());
-        let newer = state.recent.iter().filter(|(seq, _)| *seq > since);
-        if known || newer.into_iter().any(|(_, revocation)| ends(revocation, user, credential)) {
-            ended.cancel();
+        let mut newer = state.recent.iter().filter(|(seq, _)| *seq > since);
+        if known || newer.any(|(_, ended)| ended.concerns(&admission)) {
+            token.cancel();
         } else {
-            state.live.entry(user).or_default().push((credential, ended.clone()));
+            state.live.entry(user).or_default().push((admission, token.clone()));
         }
         drop(state);
-        Lease { revocations: Arc::clone(self), user, ended }
+        Lease { revocations: Arc::clone(self), user, ended: token }
     }
 
     /// Reads the system mailbox for as long as it is polled.
@@ -140,7 +162,12 @@ impl Revocations {
             let (begun, after) = (Instant::now(), self.cursor());
             let read = store.revocations(after, PAGE).await?;
             let is_end = read.last_seq <= after;
-            self.apply(read.last_seq, read.entries);
+            let mut entries = Vec::with_capacity(read.entries.len());
+            for (seq, revocation) in read.entries {
+                let valid_from = self.valid_from(store, revocation).await?;
+                entries.push((seq, Ended { revocation, valid_from }));
+            }
+            self.apply(read.last_seq, entries);
             if is_end {
                 self.read_at.send_replace(begun);
                 return Ok(());
@@ -148,19 +175,34 @@ impl Revocations {
         }
     }
 
-    fn apply(&self, last_seq: Seq, entries: Vec<(Seq, Revocation)>) {
+    /// Since when the credentials of a user count whom a revocation names. Asked of the store only if they are in: an
+    /// entry is read up to a second late, and they may be in again.
+    async fn valid_from(
+        &self,
+        store: &Store,
+        revocation: Revocation,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        match revocation {
+            Revocation::User(user) if self.lock().live.contains_key(&user) => {
+                Ok(store.find_account(user).await?.map(|account| account.tokens_valid_from))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn apply(&self, last_seq: Seq, entries: Vec<(Seq, Ended)>) {
         let mut state = self.lock();
         if last_seq < state.cursor {
             tracing::warn!("the system mailbox was set back from {} to {last_seq}", state.cursor);
             state.recent.clear();
         }
         state.cursor = last_seq;
-        for (seq, revocation) in entries {
-            state.end(&revocation);
+        for (seq, ended) in entries {
+            state.end(&ended);
             if state.recent.len() == RECENT {
                 state.recent.pop_front();
             }
-            state.recent.push_back((seq, revocation));
+            state.recent.push_back((seq, ended));
         }
     }
 
@@ -170,80 +212,28 @@ impl Revocations {
 }
 
 impl State {
-    fn end(&self, revocation: &Revocation) {
-        let of_user = |user| self.live.get(user).into_iter().flatten().map(move |session| (*user, session));
-        let concerned: Box<dyn Iterator<Item = _>> = match revocation {
-            Revocation::User(user) | Revocation::Session { user, .. } => Box::new(of_user(user)),
-            Revocation::ApiKey(_) => Box::new(self.live.keys().flat_map(of_user)),
+    fn end(&self, ended: &Ended) {
+        let concerned: Box<dyn Iterator<Item = _>> = match ended.revocation {
+            Revocation::User(user) | Revocation::Session { user, .. } => {
+                Box::new(self.live.get(&user).into_iter().flatten())
+            }
+            Revocation::ApiKey(_) => Box::new(self.live.values().flatten()),
         };
-        for (user, (credential, ended)) in concerned {
-            if ends(revocation, user, *credential) {
-                ended.cancel();
+        for (admission, token) in concerned {
+            if ended.concerns(admission) {
+                token.cancel();
             }
         }
     }
 }
 
-fn ends(revocation: &Revocation, user: UserId, credential: Credential) -> bool {
-    match revocation {
-        Revocation::User(ended) => *ended == user,
-        Revocation::Session { session, .. } => credential == Credential::Session(*session),
-        Revocation::ApiKey(key) => credential == Credential::ApiKey(*key),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn revocations() -> Arc<Revocations> {
-        Arc::new(Revocations { state: Mutex::default(), read_at: watch::Sender::new(Instant::now()) })
-    }
-
-    const SESSION: Credential = Credential::Session(SessionId(7));
-
-    #[tokio::test]
-    async fn each_revocation_ends_what_it_names() {
-        let log_out = Revocation::Session { user: UserId(1), session: SessionId(7) };
-        for (revocation, expect) in [
-            (log_out, [true, false, false, false]),
-            (Revocation::User(UserId(1)), [true, true, true, false]),
-            (Revocation::ApiKey(ApiKeyId(3)), [false, false, true, true]),
-        ] {
-            let revocations = revocations();
-            let key = Credential::ApiKey(ApiKeyId(3));
-            let sessions = [(1, SESSION), (1, Credential::Token(Timestamp(0))), (1, key), (2, key)];
-            let leases = sessions.map(|(user, credential)| {
-                revocations.register(UserId(user), credential, revocations.cursor())
-            });
-            revocations.apply(Seq(1), vec![(Seq(1), revocation)]);
-            assert_eq!(leases.each_ref().map(|lease| lease.ended.is_cancelled()), expect, "{revocation:?}");
-            drop(leases);
-            assert!(revocations.lock().live.is_empty());
+impl Ended {
+    fn concerns(&self, admission: &Admission) -> bool {
+        match self.revocation {
+            // Not by which is earlier, since clocks disagree: what was let in before has another.
+            Revocation::User(user) => user == admission.user && self.valid_from != Some(admission.valid_from),
+            Revocation::Session { session, .. } => admission.credential == Credential::Session(session),
+            Revocation::ApiKey(key) => admission.credential == Credential::ApiKey(key),
         }
-    }
-
-    #[tokio::test]
-    async fn who_comes_in_meanwhile_is_not_missed() {
-        let revocations = revocations();
-        let since = revocations.cursor();
-        revocations.apply(Seq(1), vec![(Seq(1), Revocation::User(UserId(1)))]);
-        let ended = |user, since| revocations.register(UserId(user), SESSION, since).ended.is_cancelled();
-        assert_eq!((ended(1, since), ended(2, since), ended(1, Seq(1))), (true, false, false));
-        let many = (2..=1_100).map(|seq| (Seq(seq), Revocation::User(UserId(9))));
-        revocations.apply(Seq(1_100), many.collect());
-        assert!(ended(2, since), "what it would have to be compared with is forgotten");
-        assert!(!ended(2, Seq(1_000)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_old_reading_holds_up_what_is_handed_over() {
-        let revocations = revocations();
-        let lease = revocations.register(UserId(1), SESSION, Seq(0));
-        lease.fresh().await;
-        tokio::time::advance(STALE).await;
-        assert!(tokio::time::timeout(PERIOD, lease.fresh()).await.is_err());
-        revocations.read_at.send_replace(Instant::now());
-        lease.fresh().await;
     }
 }

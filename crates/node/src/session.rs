@@ -56,6 +56,8 @@ struct Session<'a, T> {
     expiry: Instant,
     /// Says if they end before.
     lease: &'a Lease,
+    /// Until when nothing is read: the client says too much that comes to nothing.
+    pause: Option<Instant>,
 }
 
 /// The pings, and whether anything comes in answer.
@@ -144,6 +146,7 @@ impl<'a, T: Transport> Session<'a, T> {
             // Tokio's clock ends somewhere beyond thirty years.
             expiry: now + time_until(opening.expires_at).min(Duration::from_secs(86_400 * 365 * 30)),
             lease: &opening.lease,
+            pause: None,
         }
     }
 
@@ -154,7 +157,9 @@ impl<'a, T: Transport> Session<'a, T> {
             return code;
         }
         loop {
-            let due = self.heartbeat.due.min(self.notices.due().unwrap_or(self.expiry)).min(self.expiry);
+            self.pause = self.pause.filter(|until| *until > Instant::now());
+            let others = [self.notices.due(), self.pause].into_iter().flatten().min();
+            let due = self.heartbeat.due.min(others.unwrap_or(self.expiry)).min(self.expiry);
             let result = tokio::select! {
                 () = self.node.stop.cancelled() => Err(CloseCode::Restart),
                 () = self.lease.ended() => Err(CloseCode::Revoked),
@@ -162,7 +167,9 @@ impl<'a, T: Transport> Session<'a, T> {
                 Some(answer) = self.requests.answers.next(), if !self.requests.answers.is_empty() => {
                     self.answer(answer).await
                 }
-                inbound = self.transport.receive(), if self.requests.take_more() => self.take(inbound).await,
+                inbound = self.transport.receive(), if self.pause.is_none() && self.requests.take_more() => {
+                    self.take(inbound).await
+                }
                 () = sleep_until(due) => self.on_time().await,
             };
             if let Err(code) = result {
@@ -230,7 +237,11 @@ impl<'a, T: Transport> Session<'a, T> {
 
     async fn take(&mut self, inbound: Inbound) -> Result<(), CloseCode> {
         let answer = match inbound {
-            Inbound::Text(text) => self.requests.take(&text).await,
+            Inbound::Text(text) => match self.requests.take(&text).await {
+                Some(answer) => Some(answer),
+                // It costs what was asked for, and that is counted.
+                None => return Ok(()),
+            },
             Inbound::Binary => {
                 self.requests.tally("invalid");
                 let sentence = "only text frames carry anything here";
@@ -239,6 +250,10 @@ impl<'a, T: Transport> Session<'a, T> {
             Inbound::Nothing => None,
             Inbound::End(code) => return Err(code),
         };
+        // Pings, nonsense and what is refused at once: cheap, but not for nothing.
+        if let Err(wait) = self.node.limits.check_request(self.requests.user()) {
+            self.pause = Some(Instant::now() + Duration::from_millis(wait.ms));
+        }
         match answer {
             Some(frame) => self.send(&frame).await,
             None => Ok(()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use switchboard_channel_layer::{ChannelLayer, Status};
 use switchboard_store::{Store, StoreError};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,6 +42,8 @@ pub struct Node {
     pub revocations: Arc<Revocations>,
     /// The bytes of attachments.
     pub files: Files,
+    /// Turns of those who read long lists.
+    pub(crate) list_turns: Semaphore,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// For its health and its counters.

@@ -190,7 +190,8 @@ fn sort(batch: &[Command], behind: Vec<Behind>, outcomes: &mut [Outcome]) -> (Ve
     let (mut repeats, mut others) = (Vec::new(), Vec::new());
     for Behind { index, first, is_repeat } in behind {
         match outcomes[first] {
-            _ if !is_repeat => others.push(index),
+            // Behind one that is not done yet, it waits with it.
+            _ if !is_repeat || others.contains(&first) => others.push(index),
             // It makes no entry, so that it comes later changes no order.
             Outcome::Committed(_)
             | Outcome::Repeated(_)

@@ -70,16 +70,23 @@ macro_rules! delete_all_of {
 pub(crate) use delete_all_of;
 
 impl Store {
-    /// Begins a session of a user. `token_hash` is SHA-256 of its token, in hexadecimal digits.
+    /// Begins a session of a user who has shown the password with this hash; none if they have another by now, or are
+    /// disabled. `token_hash` is SHA-256 of the session's token, in hexadecimal digits.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Interrupted`], [`StoreError::Rejected`].
     pub async fn create_session(
         &self,
         user: UserId,
+        password_hash: &str,
         token_hash: &str,
         expires_at: Timestamp,
-    ) -> Result<SessionId, StoreError> {
+    ) -> Result<Option<SessionId>, StoreError> {
+        // Changes nothing but locks the row, which whoever changes the password has to have.
+        let still_so = diesel::update(users::table.find(user.0))
+            .filter(users::password_hash.eq(password_hash))
+            .filter(users::disabled_at.is_null())
+            .set(users::password_hash.eq(password_hash));
         let row = (
             sessions::user_id.eq(user.0),
             sessions::token_hash.eq(token_hash),
@@ -87,7 +94,15 @@ impl Store {
             sessions::expires_at.eq(expires_at.0),
         );
         let create = diesel::insert_into(sessions::table).values(row).returning(sessions::id);
-        Ok(SessionId(change!(self, connection => create.get_result(connection))?))
+        let created: Option<i64> = change!(self, connection => unless_undone(
+            connection.transaction::<_, DieselError, _>(async |connection| {
+                if still_so.execute(connection).await? == 0 {
+                    return Err(DieselError::RollbackTransaction);
+                }
+                create.get_result(connection).await
+            })
+        ))?;
+        Ok(created.map(SessionId))
     }
 
     /// The session of a token, with its account, if it has not ended. Whether the account is disabled is for the

@@ -153,7 +153,7 @@ pub(crate) mod kind {
     pub(crate) const API_KEY_ENDED: i16 = 12;
 }
 
-/// The conversation of entries that are of none, or of several.
+/// The conversation of entries that are of none.
 pub(crate) const NO_CONVERSATION: i64 = 0;
 
 /// The kind of a conversation of two, as it stands in `conversations.kind`.

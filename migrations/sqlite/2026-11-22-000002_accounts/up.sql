@@ -73,10 +73,13 @@ ALTER TABLE mailbox_entries ADD COLUMN message_ids TEXT;
 -- The session or API key that ended. Only in the system mailbox.
 ALTER TABLE mailbox_entries ADD COLUMN credential_id BIGINT;
 -- Lists of what was received and sent. The literals of the queries must imply the conditions.
-CREATE INDEX mailbox_entries_list ON mailbox_entries (mailbox_id, kind, seq) WHERE kind <= 2;
+CREATE INDEX mailbox_entries_list ON mailbox_entries (mailbox_id, kind, seq) WHERE kind <= 2 AND hidden_at IS NULL;
 CREATE INDEX mailbox_entries_unread ON mailbox_entries (mailbox_id, conversation_id)
     WHERE kind = 1 AND read_at IS NULL AND hidden_at IS NULL;
 CREATE INDEX members_user ON members (user_id);
+-- Without what was deleted: a conversation is no slower for it.
+DROP INDEX messages_conversation;
+CREATE INDEX messages_conversation ON messages (conversation_id, id) WHERE deleted_at IS NULL;
 
 -- The system mailbox, the one without an owner. Every node reads it each second. kind: 10 a user's credentials all
 -- ended, 11 a session ended, 12 an API key ended; actor_id is the user. Its entries are of no conversation: 0.

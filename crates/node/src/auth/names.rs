@@ -7,7 +7,9 @@ use switchboard_protocol::limits::NAME_CHARS;
 /// # Errors
 /// A sentence for the client.
 pub fn check_username(name: &str) -> Result<(), &'static str> {
-    let fits = |char: char| char.is_alphanumeric() || "@.+-_".contains(char);
+    // The fillers of Hangul count as letters and show nothing.
+    let is_filler = |char| matches!(char, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+    let fits = |char: char| (char.is_alphanumeric() || "@.+-_".contains(char)) && !is_filler(char);
     match name.chars().count() {
         0 => Err("a user name is needed"),
         n if n > NAME_CHARS => Err("a user name has at most 150 characters"),
@@ -35,11 +37,13 @@ pub(super) fn tidy_full_name(name: &str) -> Option<String> {
     Some(cut.trim_end().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Control characters, and those that turn the direction of the text around them: with one of these a name can
+/// Control characters, those that show nothing, and those that turn the direction of the text around them: with one of these a name can
 /// look like another, or like what stands beside it.
 fn is_invisible(char: char) -> bool {
     let turns = matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || char.is_control()
+    // Not the joiners of U+200C and U+200D, which some scripts need.
+    let hides = matches!(char, '\u{ad}' | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}');
+    turns || hides || char.is_control()
 }
 
 #[cfg(test)]

@@ -20,6 +20,12 @@ pub fn new_api_key() -> String {
     format!("{API_KEY_PREFIX}{}", new_secret())
 }
 
+/// Whether this could be a secret of ours: what could not need not be looked for.
+#[must_use]
+pub fn is_secret(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// What the store keeps of a secret, 64 hexadecimal digits of SHA-256. Without salt or cost: who has the hash would
 /// have to guess 256 bits.
 #[must_use]

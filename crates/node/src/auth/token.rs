@@ -233,7 +233,9 @@ fn read(token: &str, key: &DecodingKey, validation: &Validation) -> Result<RawCl
         ErrorKind::ExpiredSignature => AuthError::Expired,
         _ => AuthError::Invalid,
     })?;
-    Ok(token.claims)
+    // One from the future would outlive what is revoked until then.
+    let latest = Timestamp::now().0 as f64 / 1e6 + validation.leeway as f64;
+    if token.claims.iat > latest { Err(AuthError::Invalid) } else { Ok(token.claims) }
 }
 
 /// What our own issuer says. An `aud` is refused, since none is ours.

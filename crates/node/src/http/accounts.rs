@@ -7,10 +7,11 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::SecretString;
 use switchboard_protocol::api::{Login, Me, Register, Ticket};
+use switchboard_protocol::limits::NAME_CHARS;
 use switchboard_protocol::problem::Problem;
 use switchboard_protocol::server_frame::User;
 use switchboard_protocol::{ErrorCode, Timestamp};
-use switchboard_store::{Account, NewAccount, NewTicket};
+use switchboard_store::{Account, NewAccount, NewTicket, Store};
 
 use super::caller::{Caller, authenticate, check_origin_of_login, client_address, is_secure};
 use super::{NodeData, body};
@@ -80,11 +81,14 @@ pub(super) async fn begin_session(
     response: &mut actix_web::HttpResponseBuilder,
 ) -> Result<Account, ApiError> {
     let address = client_address(node, request);
-    let account = check_password(node, address, username, password).await?;
+    let (account, password_hash) = check_password(node, address, username, password).await?;
     let token = new_secret();
     let (user, hash, ttl) = (account.id, secret_hash(&token), node.settings.session_ttl);
     let expires_at = after(ttl);
-    node.with_store(|store| async move { store.create_session(user, &hash, expires_at).await }).await?;
+    let creating =
+        async move |store: Store| store.create_session(user, &password_hash, &hash, expires_at).await;
+    // None if the password was changed, or the user disabled, since it was compared.
+    node.with_store(creating).await?.ok_or_else(wrong_password)?;
     response.cookie(set_cookie(token, ttl, is_secure(node, request)));
     Ok(account)
 }
@@ -94,10 +98,9 @@ async fn check_password(
     address: Option<IpAddr>,
     username: String,
     password: SecretString,
-) -> Result<Account, ApiError> {
-    let wrong = || ApiError::new(ErrorCode::Unauthorized, "unknown user name or wrong password");
+) -> Result<(Account, String), ApiError> {
     if !node.settings.accounts {
-        return Err(wrong());
+        return Err(wrong_password());
     }
     if let Some(wait) = node.limits.login_blocked(&username, address) {
         return Err(too_fast("too many failures to log in", wait));
@@ -109,19 +112,29 @@ async fn check_password(
         // It was right, or nothing was compared, so that nothing was guessed either.
         node.limits.forgive_login(&username, address);
     }
-    compared?.ok_or_else(wrong)
+    compared?.ok_or_else(wrong_password)
 }
 
-/// The account of this name if this is its password and it is not disabled.
+fn wrong_password() -> ApiError {
+    ApiError::new(ErrorCode::Unauthorized, "unknown user name or wrong password")
+}
+
+/// The account of this name, with the hash of its password, if this is the password and it is not disabled.
 async fn find_by_password(
     node: &Node,
     username: String,
     password: SecretString,
-) -> Result<Option<Account>, ApiError> {
-    let found = node.with_store(|store| async move { store.find_login(&username).await }).await?;
+) -> Result<Option<(Account, String)>, ApiError> {
+    // Nobody has a name that the store could not take, and that takes as long as any other name.
+    let can_be = username.len() <= 4 * NAME_CHARS && !username.contains('\0');
+    let found = match can_be {
+        true => node.with_store(|store| async move { store.find_login(&username).await }).await?,
+        false => None,
+    };
     let (account, hash) = found.unzip();
-    let is_right = node.passwords.verify(password, hash.flatten()).await.map_err(busy)?;
-    Ok(account.filter(|account| is_right && !account.disabled))
+    let hash = hash.flatten();
+    let is_right = node.passwords.verify(password, hash.clone()).await.map_err(busy)?;
+    Ok(account.filter(|account| is_right && !account.disabled).zip(hash))
 }
 
 fn busy(busy: Busy) -> ApiError {

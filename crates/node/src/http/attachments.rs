@@ -1,17 +1,20 @@
 //! `/api/v1/attachments`: files up and down.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use switchboard_protocol::api::Uploaded;
 use switchboard_protocol::client_frame::parse_id;
 use switchboard_protocol::problem::Problem;
-use switchboard_protocol::{AttachmentId, ErrorCode, UserId, limits};
+use switchboard_protocol::{AttachmentId, ErrorCode, limits};
 use switchboard_store::{FileLabel, Store};
+use tokio::time::timeout;
 
 use super::NodeData;
-use super::caller::{admit, authenticate};
+use super::caller::{Caller, admit, authenticate, while_let_in};
+use super::held::hold_while;
 use crate::attachments::download::respond;
 use crate::attachments::{FileInfo, Form, FormLimits, UploadedFile, form};
-use crate::commands::too_fast;
 use crate::packet::attachment;
 use crate::problem::ApiError;
 use crate::state::Node;
@@ -27,9 +30,7 @@ pub(super) async fn upload(
 ) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
     let _permit = admit(&node, &caller)?;
-    let uploader = caller.account.id;
-    node.limits.check_request(uploader).map_err(|wait| too_fast("too many uploads", wait))?;
-    let form = read_form(&node, &request, payload, uploader).await?;
+    let form = read_form(&node, &request, payload, &caller).await?;
     let labels = keep(&node, &form).await?;
     if labels.is_empty() {
         return Err(ApiError::new(ErrorCode::MissingField, "the form has no file"));
@@ -38,13 +39,17 @@ pub(super) async fn upload(
     Ok(HttpResponse::Created().json(Uploaded { attachments }))
 }
 
+/// The longest that a form may take, however large its files.
+const FORM_DEADLINE: Duration = Duration::from_secs(3600);
+
 /// Reads a form and stores its files. The row of each is there before its first byte is.
 pub(super) async fn read_form(
     node: &Node,
     request: &HttpRequest,
     payload: web::Payload,
-    uploader: UserId,
+    caller: &Caller,
 ) -> Result<Form<AttachmentId>, ApiError> {
+    let uploader = caller.account.id;
     let limits = FormLimits { files: limits::ATTACHMENTS, file_bytes: node.settings.attachment_bytes };
     let register = async |key: &str, filename: &str| {
         let (key, filename) = (key.to_owned(), filename.to_owned());
@@ -53,7 +58,14 @@ pub(super) async fn read_form(
         };
         node.with_store(row).await
     };
-    form::read(payload, request.headers(), limits, &node.files, register).await
+    let reading =
+        timeout(FORM_DEADLINE, form::read(payload, request.headers(), limits, &node.files, register));
+    while_let_in(&caller.lease(node), async {
+        reading.await.unwrap_or_else(|_elapsed| {
+            Err(ApiError::new(ErrorCode::InvalidField, "the form did not come in time"))
+        })
+    })
+    .await
 }
 
 /// Notes that the files of a form are stored.
@@ -83,7 +95,8 @@ pub(super) async fn download(
     path: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
-    let _permit = admit(&node, &caller)?;
+    let permit = admit(&node, &caller)?;
+    let lease = caller.lease(&node);
     let missing = || ApiError::new(ErrorCode::NotFound, "there is no such file");
     let id = AttachmentId(parse_id(&path).ok_or_else(missing)?);
     let reader = caller.account.id;
@@ -97,5 +110,5 @@ pub(super) async fn download(
         sha256: file.sha256,
         created_at: file.created_at,
     };
-    respond(&request, &node.files, &file).await
+    Ok(hold_while(respond(&request, &node.files, &file).await?, permit, lease))
 }

@@ -8,12 +8,16 @@ use actix_web::http::StatusCode;
 use switchboard_protocol::client_frame::parse_id;
 use switchboard_protocol::{ErrorCode, Seq, Timestamp, UserId};
 use switchboard_store::{Account, Redeemed};
+use tokio::time::timeout;
 
-use crate::auth::{API_KEY_PREFIX, AuthError, Claims, Subject, bearer, secret_hash, session_token};
+use crate::auth::{
+    API_KEY_PREFIX, AuthError, Claims, Subject, bearer, is_secret, secret_hash, session_token,
+};
+use crate::commands::too_fast;
 use crate::limits::ConnectionPermit;
 use crate::metrics::Kind;
 use crate::problem::ApiError;
-use crate::revocations::{Credential, Lease};
+use crate::revocations::{Admission, Credential, Lease};
 use crate::state::Node;
 
 /// The user on whose behalf a back end asks that shows an API key.
@@ -37,7 +41,8 @@ impl Caller {
 
     /// What ends with their credentials.
     pub(crate) fn lease(&self, node: &Node) -> Lease {
-        node.revocations.register(self.account.id, self.credential, self.since)
+        let Account { id: user, tokens_valid_from: valid_from, .. } = self.account;
+        node.revocations.register(Admission { user, credential: self.credential, valid_from }, self.since)
     }
 }
 
@@ -137,7 +142,7 @@ async fn look_up(node: &Node, request: &HttpRequest, ticket: Option<&str>) -> Re
             Ok(claims) => by_token(node, claims).await,
             Err(error) => Ok(Err(error)),
         },
-        (Err(AuthError::Missing), Some(ticket)) => by_ticket(node, ticket).await,
+        (Err(AuthError::Missing), Some(ticket)) => by_ticket(node, request, ticket).await,
         (Err(AuthError::Missing), None) => by_cookie(node, request).await,
         (Err(error), _) => Ok(Err(error)),
     }
@@ -167,7 +172,13 @@ async fn by_token(node: &Node, claims: Claims) -> Result<Found, ApiError> {
     Ok(account.map(|account| (account, Credential::Token(issued_at), expires_at)).ok_or(AuthError::Invalid))
 }
 
-async fn by_ticket(node: &Node, ticket: &str) -> Result<Found, ApiError> {
+/// Taking a ticket changes the store: an address with too many failures has to show other credentials first.
+async fn by_ticket(node: &Node, request: &HttpRequest, ticket: &str) -> Result<Found, ApiError> {
+    let address = client_address(node, request);
+    let is_blocked = address.is_some_and(|address| node.limits.is_blocked(address).is_some());
+    if is_blocked || !is_secret(ticket) {
+        return Ok(Err(AuthError::Invalid));
+    }
     let hash = secret_hash(ticket);
     let found = node.with_store(|store| async move { store.redeem_ticket(&hash).await }).await?;
     let found = found.and_then(|Redeemed { account, session, api_key, issued_at, credentials_expire_at }| {
@@ -192,14 +203,43 @@ async fn by_cookie(node: &Node, request: &HttpRequest) -> Result<Found, ApiError
         node.metrics.refused.get_or_create(&Kind { kind: error.code().as_str() }).inc();
         ApiError::new(error.code(), error.to_string())
     })?;
+    if !is_secret(&token) {
+        return Ok(Err(AuthError::Invalid));
+    }
     let hash = secret_hash(&token);
     let found = node.with_store(|store| async move { store.find_session(&hash).await }).await?;
     let found = found.map(|session| (session.account, Credential::Session(session.id), session.expires_at));
     Ok(found.ok_or(AuthError::Invalid))
 }
 
-/// A caller's place among the connections of their user, for as long as it is kept. None while draining.
+/// Does what takes a while, such as reading a body, unless the credentials end meanwhile: what a request asks for is
+/// done only if they counted less than two seconds before.
+pub(crate) async fn while_let_in<T>(
+    lease: &Lease,
+    work: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    let value = tokio::select! {
+        biased;
+        () = lease.ended() => return Err(AuthError::Invalid.into()),
+        result = work => result?,
+    };
+    tokio::select! {
+        biased;
+        () = lease.ended() => Err(AuthError::Invalid.into()),
+        fresh = timeout(FRESH_WAIT, lease.fresh()) => match fresh {
+            Ok(()) => Ok(value),
+            Err(_elapsed) => Err(ApiError::new(ErrorCode::StoreUnavailable, "the store is out of reach")),
+        },
+    }
+}
+
+/// How long what is to be handed over is held back until the store says that the credentials still count.
+pub(crate) const FRESH_WAIT: Duration = Duration::from_secs(5);
+
+/// A caller's place among the connections of their user, for as long as it is kept. None while draining, and none for
+/// one who asks too often.
 pub(crate) fn admit(node: &Node, caller: &Caller) -> Result<ConnectionPermit, ApiError> {
+    node.limits.check_request(caller.account.id).map_err(|wait| too_fast("too many requests", wait))?;
     let code = if node.stop.is_cancelled() {
         ErrorCode::Draining
     } else if let Some(permit) = node.limits.acquire(caller.account.id) {

@@ -2,18 +2,17 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use switchboard_protocol::api::{Conversation, ConversationsPage, ConversationsQuery};
+use switchboard_protocol::client_frame::parse_id;
 use switchboard_protocol::history::{HistoryPage, HistoryQuery};
 use switchboard_protocol::problem::Problem;
 use switchboard_protocol::{ConversationId, ErrorCode};
 use switchboard_store::Talk;
 
 use super::caller::{admit, authenticate};
-use super::{NodeData, cut, page_size, users};
+use super::held::hold;
+use super::{NodeData, cut, fill, page_size, users};
 use crate::packet::data;
 use crate::problem::ApiError;
-
-/// Bytes of content in a page, unless a single message is larger: the next page has the rest.
-const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The caller's conversations, the one with the latest message first.
 #[utoipa::path(get, path = "/api/v1/conversations", tag = "messages", params(ConversationsQuery),
@@ -24,14 +23,17 @@ pub(super) async fn page(
     query: web::Query<ConversationsQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
-    let _permit = admit(&node, &caller)?;
+    let permit = admit(&node, &caller)?;
     let (limit, before, account) = (page_size(query.limit), query.before, caller.account);
     let talks =
         node.with_store(|store| async move { store.conversations(&account, before, limit + 1).await });
     let mut talks = talks.await?;
-    let before = cut(&mut talks, limit).map(|talk| talk.last.id);
+    let n_found = talks.len();
+    cut(&mut talks, limit);
+    let talks = fill(talks, |talk| &talk.last.content);
+    let before = talks.last().filter(|_| talks.len() < n_found).map(|talk| talk.last.id);
     let conversations = talks.iter().map(conversation).collect();
-    Ok(HttpResponse::Ok().json(ConversationsPage { conversations, before }))
+    Ok(hold(HttpResponse::Ok().json(ConversationsPage { conversations, before }), permit))
 }
 
 fn conversation(talk: &Talk) -> Conversation {
@@ -54,21 +56,17 @@ pub(super) async fn history(
     query: web::Query<HistoryQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
-    let _permit = admit(&node, &caller)?;
+    let permit = admit(&node, &caller)?;
     let missing = || ApiError::new(ErrorCode::NotFound, "there is no such conversation");
-    let conversation: ConversationId = path.parse().map_err(|_not_a_number| missing())?;
+    let conversation = parse_id(&path).map(ConversationId).ok_or_else(missing)?;
     let (limit, before, reader) = (page_size(query.limit), query.before, caller.account);
     let found = node
         .with_store(|store| async move { store.history(&reader, conversation, before, limit).await })
         .await?
         .ok_or_else(missing)?;
-    let mut bytes = 0;
-    let fits = |message: &&switchboard_store::Message| {
-        bytes += message.content.len();
-        bytes <= PAGE_BYTES || bytes == message.content.len()
-    };
-    let messages: Vec<_> = found.iter().take_while(fits).map(data).collect();
-    let is_last = messages.len() == found.len() && i64::try_from(found.len()) != Ok(limit);
+    let n_found = found.len();
+    let messages: Vec<_> = fill(found, |message| &message.content).iter().map(data).collect();
+    let is_last = messages.len() == n_found && i64::try_from(n_found) != Ok(limit);
     let before = messages.last().filter(|_| !is_last).map(|message| message.message_id);
-    Ok(HttpResponse::Ok().json(HistoryPage { messages, before }))
+    Ok(hold(HttpResponse::Ok().json(HistoryPage { messages, before }), permit))
 }

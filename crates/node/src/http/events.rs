@@ -16,11 +16,10 @@ use switchboard_protocol::{ErrorCode, Seq, ServerFrame, Timestamp};
 use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::caller::{admit, authenticate, authenticate_opening, time_until};
+use super::caller::{FRESH_WAIT, admit, authenticate, authenticate_opening, time_until, while_let_in};
 use super::socket::Open;
 use super::socket::TicketQuery;
 use super::{NodeData, cursor};
-use crate::auth::AuthError;
 use crate::commands::store_unavailable;
 use crate::feed::{Feed, PAGE, Step};
 use crate::hub::Item;
@@ -71,16 +70,7 @@ pub(super) async fn poll(
     let (mut feed, _head) =
         node.source.open(mailbox, Some(cursor)).await.map_err(|error| store_unavailable(&error))?;
     let waiting = node.stop.run_until_cancelled(timeout(wait, feed.next()));
-    let step = tokio::select! {
-        () = lease.ended() => return Err(AuthError::Invalid.into()),
-        step = waiting => step,
-    };
-    // What is handed over is no newer than what is known of the credentials.
-    tokio::select! {
-        biased;
-        () = lease.ended() => return Err(AuthError::Invalid.into()),
-        () = lease.fresh() => {}
-    }
+    let step = while_let_in(&lease, async { Ok(waiting.await) }).await?;
     match step {
         Some(Ok(Step::Items(items))) => answer(&items, cursor, epoch),
         Some(Ok(Step::Reset(cursor))) => reset(cursor, epoch),
@@ -188,7 +178,8 @@ impl EventStream {
         tokio::select! {
             biased;
             () = self.lease.ended() => return None,
-            () = self.lease.fresh() => {}
+            // The client comes back for what it has not been given, and gets it when the store answers.
+            fresh = timeout(FRESH_WAIT, self.lease.fresh()) => fresh.ok()?,
         }
         match step {
             Some(Ok(Step::Items(items))) => {

@@ -6,14 +6,18 @@ mod lists;
 mod refusal;
 mod send;
 
+use std::time::Duration;
+
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use switchboard_protocol::former::{Deleted, ListedUser, Notification, Notifications, UnreadCount, Users};
 use switchboard_protocol::{ErrorCode, Status};
 use switchboard_store::{Message, Outcome};
+use tokio::time::timeout;
 
 use self::refusal::FormerError;
 use super::caller::{admit, authenticate, check_origin_of_login};
+use super::held::hold;
 use super::{NodeData, accounts, attachments, messages};
 use crate::attachments::{FormLimits, form};
 use crate::commands::{self, carry_out};
@@ -48,7 +52,7 @@ fn redirect(path: &'static str) -> HttpResponse {
 
 async fn users(node: NodeData, request: HttpRequest) -> Result<HttpResponse, FormerError> {
     let caller = authenticate(&node, &request).await?;
-    let _permit = admit(&node, &caller)?;
+    let permit = admit(&node, &caller)?;
     let people = node.with_store(|store| async move { store.all_users().await }).await?;
     let users = people.into_iter().map(|person| ListedUser {
         id: person.id,
@@ -57,11 +61,12 @@ async fn users(node: NodeData, request: HttpRequest) -> Result<HttpResponse, For
         role: person.role,
         sections: Vec::new(),
     });
-    Ok(HttpResponse::Ok().json(Users { users: users.collect() }))
+    Ok(hold(HttpResponse::Ok().json(Users { users: users.collect() }), permit))
 }
 
 async fn unread(node: NodeData, request: HttpRequest) -> Result<HttpResponse, FormerError> {
     let caller = authenticate(&node, &request).await?;
+    let _permit = admit(&node, &caller)?;
     Ok(HttpResponse::Ok().json(UnreadCount { unread_count: caller.account.unread }))
 }
 
@@ -122,6 +127,9 @@ fn notification(message: &Message) -> Notification {
     }
 }
 
+/// A form with two words has all come by then.
+const LOG_IN_DEADLINE: Duration = Duration::from_secs(30);
+
 /// A form with `usn` or `username`, and `password`.
 async fn log_in(
     node: NodeData,
@@ -131,7 +139,10 @@ async fn log_in(
     check_origin_of_login(&node, &request)?;
     let limits = FormLimits { files: 0, file_bytes: 0 };
     let no_files = async |_: &str, _: &str| Ok(());
-    let form = form::read(payload, request.headers(), limits, &node.files, no_files).await?;
+    let reading = form::read(payload, request.headers(), limits, &node.files, no_files);
+    let form = timeout(LOG_IN_DEADLINE, reading).await.unwrap_or_else(|_elapsed| {
+        Err(ApiError::new(ErrorCode::InvalidField, "the form did not come in time"))
+    })?;
     let (name, password) = (form.field("usn").or(form.field("username")), form.field("password"));
     let (Some(name), Some(password)) = (name, password) else {
         return Err(FormerError::new(ErrorCode::Unauthorized, "a user name and a password are needed"));

@@ -7,7 +7,7 @@ use switchboard_protocol::problem::Problem;
 use switchboard_protocol::{ErrorCode, MessageId, Status};
 use switchboard_store::{Entry, Event, Outcome};
 
-use super::caller::authenticate;
+use super::caller::{authenticate, while_let_in};
 use super::{NodeData, body};
 use crate::commands::{self, carry_out};
 use crate::packet::data;
@@ -22,7 +22,7 @@ pub(super) async fn send(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
-    let text = body::text(&request, payload).await?;
+    let text = while_let_in(&caller.lease(&node), body::text(&request, payload)).await?;
     let message = SendMessage::parse(&text).map_err(|error| ApiError::new(error.code, error.message))?;
     let command = commands::send(&node, caller.account.id, message).await?;
     match carry_out(&node, command).await? {

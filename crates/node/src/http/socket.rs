@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::http::header::UPGRADE;
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use prometheus_client::metrics::gauge::Gauge;
 use secrecy::{ExposeSecret, SecretString};
@@ -38,13 +39,16 @@ pub(super) async fn connect(
     ticket: web::Query<TicketQuery>,
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
+    if ticket.get().is_some() && !request.headers().contains_key(UPGRADE) {
+        // What only looks at a link must not use up the ticket in it.
+        return Err(no_handshake());
+    }
     let caller = authenticate_opening(&node, &request, ticket.get()).await?;
     let permit = admit(&node, &caller)?;
     let lease = caller.lease(&node);
     let cursor = cursor(&query, &caller.account);
-    let (response, transport) = ActixWebSocket::upgrade(&request, body).map_err(|_no_handshake| {
-        ApiError::new(ErrorCode::UpgradeRequired, "this path is for WebSocket handshakes")
-    })?;
+    let (response, transport) =
+        ActixWebSocket::upgrade(&request, body).map_err(|_no_handshake| no_handshake())?;
     let opening = Opening { account: caller.account, expires_at: caller.expires_at, lease, cursor };
     let node = Arc::clone(&node);
     let sessions = node.sessions.clone();
@@ -54,6 +58,10 @@ pub(super) async fn connect(
         drop(permit);
     }));
     Ok(response)
+}
+
+fn no_handshake() -> ApiError {
+    ApiError::new(ErrorCode::UpgradeRequired, "this path is for WebSocket handshakes")
 }
 
 /// Counts a session for as long as it is there, however it ends.

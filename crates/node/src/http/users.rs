@@ -1,13 +1,15 @@
 //! `GET /api/v1/users`: whom one may write to.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use switchboard_protocol::UserId;
 use switchboard_protocol::api::{UsersPage, UsersQuery};
+use switchboard_protocol::limits::NAME_CHARS;
 use switchboard_protocol::problem::Problem;
 use switchboard_protocol::server_frame::User;
+use switchboard_protocol::{ErrorCode, UserId};
 use switchboard_store::Person;
 
 use super::caller::{admit, authenticate};
+use super::held::hold;
 use super::{NodeData, cut, page_size};
 use crate::problem::ApiError;
 
@@ -20,16 +22,23 @@ pub(super) async fn page(
     query: web::Query<UsersQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
-    let _permit = admit(&node, &caller)?;
+    let permit = admit(&node, &caller)?;
     let UsersQuery { query, after, limit } = query.into_inner();
     let (limit, after) = (page_size(limit), after.unwrap_or(UserId(0)));
     let query = query.filter(|query| !query.trim().is_empty());
+    if query.as_ref().is_some_and(|query| query.chars().count() > NAME_CHARS || query.contains('\0')) {
+        return Err(ApiError::new(
+            ErrorCode::InvalidField,
+            "`query` is longer than a name can be, or no text",
+        ));
+    }
     let people = node.with_store(|store| async move {
         store.list_users(query.as_deref().map(str::trim), after, limit + 1).await
     });
     let mut people = people.await?;
     let after = cut(&mut people, limit).map(|person| person.id);
-    Ok(HttpResponse::Ok().json(UsersPage { users: people.iter().map(user).collect(), after }))
+    let body = UsersPage { users: people.iter().map(user).collect(), after };
+    Ok(hold(HttpResponse::Ok().json(body), permit))
 }
 
 pub(super) fn user(person: &Person) -> User {

@@ -14,8 +14,8 @@ use crate::auth::{Tokens, hash_now};
 use crate::cli::TokenOptions;
 use crate::config::Config;
 
-/// Users in one transaction.
-const CHUNK: usize = 1_000;
+/// Users in one transaction: while it lasts, a log-out waits.
+const CHUNK: usize = 200;
 
 #[derive(Clone, Deserialize)]
 struct Row {

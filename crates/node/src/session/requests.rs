@@ -69,6 +69,11 @@ impl<'a> Requests<'a> {
         Self { node, user, mailbox, answers: FuturesUnordered::new(), count: None }
     }
 
+    /// Whose they are.
+    pub(super) fn user(&self) -> UserId {
+        self.user
+    }
+
     /// Whether there is room for another. Nothing is taken behind a count until it is answered.
     pub(super) fn take_more(&self) -> bool {
         self.count.is_none() && self.answers.len() < UNDER_WAY

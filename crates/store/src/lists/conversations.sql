@@ -7,7 +7,7 @@
 WITH talk AS MATERIALIZED (
     SELECT n.conversation_id, (
         SELECT m.id FROM messages m
-        WHERE m.conversation_id BETWEEN n.conversation_id AND n.conversation_id AND (
+        WHERE m.conversation_id BETWEEN n.conversation_id AND n.conversation_id AND m.deleted_at IS NULL AND (
             SELECT count(*) FROM mailbox_entries v
             WHERE v.message_id = m.id AND v.mailbox_id = {1} AND v.kind IN (1, 2) AND v.hidden_at IS NULL) > 0
         ORDER BY m.conversation_id DESC, m.id DESC LIMIT 1

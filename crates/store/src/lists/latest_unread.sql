@@ -6,9 +6,10 @@ SELECT CAST(1 AS BIGINT), c.id, m.id, m.sender_id, m.subject, m.content, m.clien
        m.attachments, CAST(NULL AS BIGINT), o.id, o.username, o.full_name, o.role
 FROM (
     SELECT seq, message_id FROM (
-        SELECT seq, message_id, read_at, hidden_at FROM mailbox_entries
-        WHERE mailbox_id = {1} AND kind = 1 AND kind <= 2 AND seq > 0 ORDER BY seq DESC LIMIT 200
-    ) latest WHERE read_at IS NULL AND hidden_at IS NULL
+        SELECT seq, message_id, read_at FROM mailbox_entries
+        WHERE mailbox_id = {1} AND kind = 1 AND kind <= 2 AND hidden_at IS NULL AND seq > 0
+        ORDER BY seq DESC LIMIT 200
+    ) latest WHERE read_at IS NULL
     UNION
     SELECT seq, message_id FROM (
         SELECT seq, message_id FROM mailbox_entries

@@ -63,9 +63,13 @@ impl PostgresCommitter {
 /// A connection whose statements are prepared: from then on each is sent the moment it is first polled.
 async fn connect(postgres: &Postgres) -> Result<AsyncPgConnection, StoreError> {
     let mut connection = postgres.connect().await?;
-    // A plan made while the tables were small must not outlive that: these statements always go by an index.
+    // A plan made while the tables were small must not outlive that: these statements always go by an index, row by
+    // row.
     connection
-        .batch_execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off")
+        .batch_execute(
+            "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
+             SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
+        )
         .await?;
     let (changes, deletions) = (Changes::new(&[]), Deletions::new(&[]));
     changes.lock().execute(&mut connection).await?;

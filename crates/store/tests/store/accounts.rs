@@ -5,16 +5,17 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use switchboard_protocol::{Seq, UserId};
+use switchboard_protocol::{Seq, Timestamp, UserId};
 use switchboard_store::{Account, ApiKeyId, Import, NewAccount, NewTicket, Revocation, SessionId, Store};
 
-use crate::Test;
 use crate::kit::{account, in_seconds, send};
+use crate::{PASSWORD_HASH, Test};
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("an_account_is_found_by_its_name", |store| an_account_is_found_by_its_name(store).boxed()),
     ("someone_from_outside_is_created_once", |store| someone_from_outside_is_created_once(store).boxed()),
     ("an_outside_name_that_is_taken_gets_an_end", |store| an_outside_name_that_is_taken(store).boxed()),
+    ("a_session_needs_the_present_password", |store| a_session_needs_the_present_password(store).boxed()),
     ("a_session_ends", |store| a_session_ends(store).boxed()),
     ("a_ticket_counts_once", |store| a_ticket_counts_once(store).boxed()),
     ("a_ticket_counts_no_longer_than_its_credentials", |store| a_ticket_counts_no_longer(store).boxed()),
@@ -57,7 +58,7 @@ async fn an_account_is_found_by_its_name(store: Store) -> anyhow::Result<()> {
     assert_eq!(account(&store, 6).await?, created);
     assert_eq!(store.find_login("ann").await?, Some((created, Some("phc".into()))));
     assert_eq!(store.create_account(new_account("ann")).await?, None);
-    assert_eq!(store.find_login("user1").await?.context("is there")?.1, None);
+    assert_eq!(store.find_login("user1").await?.context("is there")?.1, Some(PASSWORD_HASH.into()));
     assert_eq!(store.find_login("Ann").await?, None);
     // It can be written to.
     send(&store, 1, 6, "welcome").await?;
@@ -88,9 +89,30 @@ async fn an_outside_name_that_is_taken(store: Store) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn begin_session(
+    store: &Store,
+    user: UserId,
+    token_hash: &str,
+    expires_at: Timestamp,
+) -> anyhow::Result<SessionId> {
+    let session = store.create_session(user, PASSWORD_HASH, token_hash, expires_at).await?;
+    session.context("they have this password")
+}
+
+/// Whoever compared a password that is not the present one, or of a user who is disabled since, is too late.
+async fn a_session_needs_the_present_password(store: Store) -> anyhow::Result<()> {
+    let begin = async |password| store.create_session(UserId(1), password, "hash", in_seconds(60)).await;
+    assert_eq!(begin("another").await?, None);
+    store.disable_user("user1").await?;
+    assert_eq!(begin(PASSWORD_HASH).await?, None);
+    store.enable_user("user1").await?;
+    assert!(begin(PASSWORD_HASH).await?.is_some());
+    Ok(())
+}
+
 async fn a_session_ends(store: Store) -> anyhow::Result<()> {
-    let session = store.create_session(UserId(1), "hash", in_seconds(60)).await?;
-    let expired = store.create_session(UserId(1), "expired", in_seconds(-1)).await?;
+    let session = begin_session(&store, UserId(1), "hash", in_seconds(60)).await?;
+    let expired = begin_session(&store, UserId(1), "expired", in_seconds(-1)).await?;
     let found = store.find_session("hash").await?.context("it lives")?;
     assert_eq!((found.id, &found.account), (session, &account(&store, 1).await?));
     assert_eq!(store.find_session("expired").await?, None);
@@ -135,7 +157,7 @@ async fn a_ticket_counts_once(store: Store) -> anyhow::Result<()> {
 }
 
 async fn a_ticket_counts_no_longer(store: Store) -> anyhow::Result<()> {
-    let session = store.create_session(UserId(1), "hash", in_seconds(60)).await?;
+    let session = begin_session(&store, UserId(1), "hash", in_seconds(60)).await?;
     let key = store.create_api_key("robot", "key").await?.context("the name is free")?;
     let tickets = [
         (NewTicket { expires_at: in_seconds(-1), ..ticket("ended") }, false),
@@ -177,8 +199,8 @@ async fn an_api_key_acts_for_users(store: Store) -> anyhow::Result<()> {
 }
 
 async fn a_disabled_user_loses_everything(store: Store) -> anyhow::Result<()> {
-    let session = store.create_session(UserId(1), "hash", in_seconds(60)).await?;
-    store.create_session(UserId(2), "other", in_seconds(60)).await?;
+    let session = begin_session(&store, UserId(1), "hash", in_seconds(60)).await?;
+    begin_session(&store, UserId(2), "other", in_seconds(60)).await?;
     store.create_ticket(&NewTicket { session: Some(session), ..ticket("ticket") }).await?;
     store.create_ticket(&ticket("of a token")).await?;
     let before = account(&store, 1).await?;
@@ -202,8 +224,8 @@ async fn a_disabled_user_loses_everything(store: Store) -> anyhow::Result<()> {
 }
 
 async fn an_imported_password_ends_what_was(store: Store) -> anyhow::Result<()> {
-    store.create_session(UserId(1), "one", in_seconds(60)).await?;
-    store.create_session(UserId(2), "two", in_seconds(60)).await?;
+    begin_session(&store, UserId(1), "one", in_seconds(60)).await?;
+    begin_session(&store, UserId(2), "two", in_seconds(60)).await?;
     let import = |username: &str, hash: Option<&str>| Import {
         username: username.into(),
         full_name: "New Name".into(),
@@ -218,7 +240,7 @@ async fn an_imported_password_ends_what_was(store: Store) -> anyhow::Result<()> 
         assert_eq!(account.full_name, "New Name");
         hashes.push(hash);
     }
-    assert_eq!(hashes, [Some("new".to_owned()), None, Some("first".to_owned())]);
+    assert_eq!(hashes, ["new", PASSWORD_HASH, "first"].map(|hash| Some(hash.to_owned())));
     assert!(store.find_session("one").await?.is_none() && store.find_session("two").await?.is_some());
     assert_eq!(revocations(&store).await?, [Revocation::User(UserId(1))]);
     assert!(account(&store, 1).await?.tokens_valid_from > account(&store, 2).await?.tokens_valid_from);

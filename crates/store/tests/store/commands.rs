@@ -24,6 +24,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_sender_deletes_for_both", |store| a_sender_deletes_for_both(store).boxed()),
     ("a_recipient_deletes_for_themselves", |store| a_recipient_deletes_for_themselves(store).boxed()),
     ("a_batch_of_everything", |store| a_batch_of_everything(store).boxed()),
+    ("what_stands_behind_one_that_waits", |store| what_stands_behind_one_that_waits(store).boxed()),
     ("two_committers_race", |store| two_committers_race(store).boxed()),
     ("history_is_for_members", |store| history_is_for_members(store).boxed()),
     ("imports_are_repeatable", |store| imports_are_repeatable(store).boxed()),
@@ -355,6 +356,23 @@ async fn a_batch_of_everything(store: Store) -> anyhow::Result<()> {
         "{of_two:?}"
     );
     assert_eq!(unread(&store, 2).await?, 0);
+    Ok(())
+}
+
+/// Three lists of one reader that overlap, the newest first, as polls make them.
+async fn what_stands_behind_one_that_waits(store: Store) -> anyhow::Result<()> {
+    let sends = (0..5).map(|n| send(1, 2, &n.to_string(), "x")).collect();
+    let ids: Vec<_> = commit(&store, sends).await?.iter().map(message_id).rev().collect();
+    let lists = [&ids[1..3], &ids[0..3], &ids[0..3]];
+    let outcomes = commit(&store, lists.iter().map(|list| read_all(2, list.iter())).collect()).await?;
+    assert!(
+        matches!(outcomes[..], [Outcome::Committed(_), Outcome::Committed(_), Outcome::Repeated(_)]),
+        "{outcomes:?}"
+    );
+    assert_eq!(unread(&store, 2).await?, 2);
+    // What was read with others and deleted since cannot be read.
+    commit(&store, vec![delete(1, ids[0])]).await?;
+    assert_eq!(commit(&store, vec![read(2, ids[0])]).await?, [Outcome::Refused(Refusal::NotFound)]);
     Ok(())
 }
 

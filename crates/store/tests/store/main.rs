@@ -92,10 +92,17 @@ fn main() {
     conclusion.exit();
 }
 
+/// The password of users 1 to 5, as the store has it.
+pub(crate) const PASSWORD_HASH: &str = "phc";
+
 /// With the schema and users 1 to 5.
 async fn prepared(store: Store) -> anyhow::Result<Store> {
     store.migrate().await?;
-    let user = |n| Import { username: format!("user{n}"), full_name: String::new(), password_hash: None };
+    let user = |n| Import {
+        username: format!("user{n}"),
+        full_name: String::new(),
+        password_hash: Some(PASSWORD_HASH.to_owned()),
+    };
     let users = (1..=5).map(user).collect();
     assert_eq!(store.import_users(users).await?, (1..=5).map(UserId).collect::<Vec<_>>());
     Ok(store)

@@ -1,5 +1,6 @@
 //! `GET /messages/get/`: the newest messages, which are read with that. It is all that a polling client has.
 
+use actix_web::http::header::ORIGIN;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
 use switchboard_protocol::former::{Direction, ListedMessage, Lists, ListsQuery};
@@ -7,15 +8,18 @@ use switchboard_protocol::{ErrorCode, MessageId, UserId};
 use switchboard_store::{Command, Listed, Outcome};
 
 use super::FormerError;
-use crate::http::NodeData;
+use crate::auth::ForeignOrigin;
 use crate::http::caller::{admit, authenticate};
+use crate::http::held::hold;
+use crate::http::{NodeData, fill};
 use crate::packet::{attachment, shown_subject};
 use crate::problem::ApiError;
 use crate::state::Node;
 
 pub(super) async fn get(node: NodeData, request: HttpRequest) -> Result<HttpResponse, FormerError> {
     let caller = authenticate(&node, &request).await?;
-    let _permit = admit(&node, &caller)?;
+    check_site(&request)?;
+    let permit = admit(&node, &caller)?;
     let query = web::Query::<ListsQuery>::from_query(request.query_string());
     let query = query.map_err(|error| {
         ApiError::new(ErrorCode::InvalidField, format!("the query cannot be read: {error}"))
@@ -23,18 +27,33 @@ pub(super) async fn get(node: NodeData, request: HttpRequest) -> Result<HttpResp
     let limit = query.limit.unwrap_or(200).clamp(1, 1_000);
     let (account, before) = (caller.account, query.before);
     let (user, known_unread) = (account.id, account.unread);
+    // Long ones take memory: no more than a few at a time.
+    let turn = node.list_turns.acquire().await;
     let lists = node.with_store(|store| async move { store.lists(&account, before, limit).await }).await?;
-    let unread: Vec<_> = lists
-        .received
-        .iter()
-        .filter(|listed| !listed.message.is_read)
-        .map(|listed| listed.message.id)
-        .collect();
+    let (received, sent) = (fill(lists.received, content), fill(lists.sent, content));
+    drop(turn);
+    let is_unread = |listed: &&Listed| !listed.message.is_read;
+    let unread: Vec<_> = received.iter().filter(is_unread).map(|listed| listed.message.id).collect();
     let unread_count = mark_read(&node, user, &unread).await.unwrap_or(known_unread);
-    let received: Vec<_> = lists.received.iter().map(|listed| message(listed, Direction::Received)).collect();
-    let sent: Vec<_> = lists.sent.iter().map(|listed| message(listed, Direction::Sent)).collect();
+    let received: Vec<_> = received.iter().map(|listed| message(listed, Direction::Received)).collect();
+    let sent: Vec<_> = sent.iter().map(|listed| message(listed, Direction::Sent)).collect();
     let archive = archive(&received, &sent, usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(HttpResponse::Ok().json(Lists { received, sent, archive, unread_count }))
+    Ok(hold(HttpResponse::Ok().json(Lists { received, sent, archive, unread_count }), permit))
+}
+
+fn content(listed: &Listed) -> &str {
+    &listed.message.content
+}
+
+/// This changes something though it is a `GET`: a link on another site must not do it. Browsers say where a request
+/// comes from (Fetch Metadata).
+fn check_site(request: &HttpRequest) -> Result<(), ApiError> {
+    let site = request.headers().get("Sec-Fetch-Site").map(|value| value.as_bytes());
+    match site {
+        None | Some(b"same-origin" | b"none") => Ok(()),
+        Some(_) if request.headers().contains_key(ORIGIN) => Ok(()),
+        Some(_) => Err(ApiError::new(ErrorCode::ForeignOrigin, ForeignOrigin.to_string())),
+    }
 }
 
 /// Marks messages as read and gives the count after that; none if there was nothing to mark, or no answer: then the

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use switchboard_protocol::client_frame::{check_message, parse_id};
 use switchboard_protocol::former::Sent;
 use switchboard_protocol::{AttachmentId, ErrorCode, MessageId, Status, UserId};
-use switchboard_store::{Event, FileLabel, Outcome, Refusal};
+use switchboard_store::{Command, Event, FileLabel, Outcome, Refusal};
 
 use super::{FormerError, redirect};
 use crate::attachments::Form;
@@ -25,7 +25,7 @@ pub(super) async fn send(
     let caller = authenticate(&node, &request).await?;
     let _permit = admit(&node, &caller)?;
     let sender = caller.account.id;
-    let form = read_form(&node, &request, payload, sender).await?;
+    let form = read_form(&node, &request, payload, &caller).await?;
     let result = send_form(&node, sender, &form).await;
     // What no message took goes now; what is missed here goes with what was abandoned.
     let leftover: Vec<_> = match &result {
@@ -46,6 +46,9 @@ fn is_script(request: &HttpRequest) -> bool {
     value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"))
 }
 
+/// A message of a form is tried so often before the form fails.
+const TRIES: usize = 3;
+
 struct SentForm {
     body: Sent,
     /// Files of recipients that are not there.
@@ -64,26 +67,31 @@ async fn send_form(node: &Node, sender: UserId, form: &Form<AttachmentId>) -> Re
     })?;
     check_pace(node, sender, recipients.len())?;
     let files = share(node, sender, form, recipients.len()).await?;
-    let mut answers = Vec::with_capacity(recipients.len());
-    for (recipient, files) in recipients.iter().zip(&files) {
-        let texts = (subject.to_owned(), content.to_owned());
-        let command = of_parts(sender, *recipient, texts, None, files.clone());
-        let answer = node.writer.submit(command).await;
-        answers
-            .push(answer.map_err(|_stopping| ApiError::new(ErrorCode::Draining, "this node is going away"))?);
-    }
-    let (mut message_ids, mut leftover) = (Vec::new(), Vec::new());
-    for (answer, files) in join_all(answers).await.into_iter().zip(files) {
-        match answer {
-            Ok(Ok(Outcome::Committed(entries))) => message_ids.extend(entries.first().and_then(message_of)),
-            Ok(Ok(Outcome::Refused(Refusal::UnknownRecipient))) => {
+    let command = |(recipient, files): (&UserId, &Vec<FileLabel>)| {
+        of_parts(sender, *recipient, (subject.to_owned(), content.to_owned()), None, files.clone())
+    };
+    let outcomes = carry_out_all(node, recipients.iter().zip(&files).map(command).collect()).await;
+    let (mut message_ids, mut leftover, mut failure) = (Vec::new(), Vec::new(), None);
+    for (outcome, files) in outcomes.into_iter().zip(files) {
+        match outcome {
+            Some(Outcome::Committed(entries)) => message_ids.extend(entries.first().and_then(message_of)),
+            Some(Outcome::Repeated(entry)) => message_ids.extend(message_of(&entry)),
+            Some(Outcome::Refused(Refusal::UnknownRecipient)) => {
                 leftover.extend(files.into_iter().map(|file| file.id));
             }
-            Ok(Ok(Outcome::Refused(refusal))) => return Err(explain(refusal).into()),
-            _ => return Err(unknown_outcome().into()),
+            Some(Outcome::Refused(refusal)) => failure = Some(explain(refusal)),
+            None => failure = Some(unknown_outcome()),
         }
     }
+    // Once somebody has it, to send it all again would be worse than to say that some were left out.
+    if let Some(failure) = failure.filter(|_| message_ids.is_empty()) {
+        return Err(failure.into());
+    }
     let n_skipped = n_invalid + recipients.len() - message_ids.len();
+    Ok(SentForm { body: answer(message_ids, n_skipped)?, leftover })
+}
+
+fn answer(message_ids: Vec<MessageId>, n_skipped: usize) -> Result<Sent, FormerError> {
     let Some(first) = message_ids.first() else {
         return Err(FormerError::new(ErrorCode::UnknownRecipient, "Invalid recipient selection.")
             .with_status(StatusCode::BAD_REQUEST));
@@ -92,8 +100,30 @@ async fn send_form(node: &Node, sender: UserId, form: &Form<AttachmentId>) -> Re
     if n_skipped > 0 {
         message.push_str(&format!(" Skipped {n_skipped} invalid recipient(s)."));
     }
-    let body = Sent { status: Status::Success, message_id: *first, message_ids, message };
-    Ok(SentForm { body, leftover })
+    Ok(Sent { status: Status::Success, message_id: *first, message_ids, message })
+}
+
+/// Has commands carried out, in their order, and tries those again of which the outcome is not known: they are under ids
+/// of their own, so that none is done twice.
+async fn carry_out_all(node: &Node, commands: Vec<Command>) -> Vec<Option<Outcome>> {
+    let mut outcomes = vec![None; commands.len()];
+    for _ in 0..TRIES {
+        let mut answers = Vec::new();
+        for (index, command) in commands.iter().enumerate() {
+            if matches!(outcomes[index], None | Some(Outcome::Refused(Refusal::Busy)))
+                && let Ok(answer) = node.writer.submit(command.clone()).await
+            {
+                answers.push(async move { (index, answer.await) });
+            }
+        }
+        if answers.is_empty() {
+            break;
+        }
+        for (index, answer) in join_all(answers).await {
+            outcomes[index] = answer.ok().and_then(Result::ok);
+        }
+    }
+    outcomes
 }
 
 fn message_of(entry: &switchboard_store::Entry) -> Option<MessageId> {

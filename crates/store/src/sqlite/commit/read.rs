@@ -7,7 +7,7 @@ use switchboard_protocol::{MessageId, UserId};
 
 use super::{Batch, Change};
 use crate::answer::DONE_BEFORE;
-use crate::schema::{NO_CONVERSATION, kind, mailbox_entries as entries, mailboxes};
+use crate::schema::{kind, mailbox_entries as entries, mailboxes};
 
 /// An entry of a received message: mailbox, position, conversation, sender and when it was read.
 type Received = (i64, i64, i64, Option<i64>, Option<i64>);
@@ -56,10 +56,8 @@ impl Batch<'_> {
             of_sender.entry(*sender).or_insert_with(|| (Vec::new(), *conversation)).0.push(*message);
         }
         let ids: Vec<_> = marked.keys().copied().collect();
-        let conversation = match of_sender.first_key_value() {
-            Some((_, (_, conversation))) if of_sender.len() == 1 => *conversation,
-            _ => NO_CONVERSATION,
-        };
+        // That of the newest, where there are several.
+        let conversation = marked.last_key_value().map_or(0, |(_, (conversation, _))| *conversation);
         let receipts: Vec<_> = of_sender
             .iter()
             .map(|(sender, (ids, conversation))| (*sender, change(ids, *conversation)))
