@@ -86,9 +86,10 @@ fn main() {
 }
 
 fn run(runtime: &tokio::runtime::Runtime, test: &Test, pair: Pair) -> Result<(), Failed> {
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let cluster = Cluster::start(pair, test.settings).await?;
         (test.run)(cluster).await
-    })?;
-    Ok(())
+    });
+    // With what caused it.
+    result.map_err(|error| format!("{error:#}").into())
 }

@@ -210,6 +210,7 @@ fn settings(config: &Config) -> Settings {
         session_ttl: config.auth.session_ttl(),
         attachment_bytes: config.attachments.max_bytes,
         orphan_ttl: config.attachments.orphan_age(),
+        waiting_per_user: config.attachments.waiting_per_user,
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Settings {
     pub attachment_bytes: u64,
     /// How long a file waits for a message.
     pub orphan_ttl: Duration,
+    /// How many files of one user do.
+    pub waiting_per_user: i64,
 }
 
 /// What a balancer is told.

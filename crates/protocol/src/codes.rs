@@ -56,7 +56,7 @@ error_codes! {
     FrameTooLarge "frame_too_large" 413 "The frame is over its limit; the connection is closed."
     UnknownAttachment "unknown_attachment" 404 "An attachment that this user did not upload, or that belongs to a message already."
     AttachmentTooLarge "attachment_too_large" 413 "A file is over its limit."
-    TooManyAttachments "too_many_attachments" 400 "There are more files than a message may have."
+    TooManyAttachments "too_many_attachments" 400 "There are more files than a message may have, or than may wait for one."
     UnknownRecipient "unknown_recipient" 404 "There is no such recipient, or not for this sender."
     NotFound "not_found" 404 "There is no such thing, or not for this user."
     ClientMessageIdReused "client_message_id_reused" 409 "The client message id was used for another message."

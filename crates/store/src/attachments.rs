@@ -13,12 +13,13 @@ use std::collections::HashMap;
 
 use diesel::dsl;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use switchboard_protocol::{AttachmentId, Timestamp, UserId};
 
 use crate::error::StoreError;
 use crate::model::FileLabel;
-use crate::schema::{attachments, kind, mailbox_entries, mailboxes};
+use crate::schema::{attachments, kind, mailbox_entries, mailboxes, users};
 use crate::store::{Store, change, read};
 
 /// A file that a reader may have.
@@ -51,7 +52,7 @@ fn label((id, filename, size, media_type): LabelRow) -> FileLabel {
 
 impl Store {
     /// Notes that bytes are about to come in under a storage key, so that they can be found and removed if nothing
-    /// becomes of them.
+    /// becomes of them. None if as many uploads of this user as `most` wait for a message already.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Interrupted`], [`StoreError::Rejected`].
@@ -60,18 +61,39 @@ impl Store {
         uploader: UserId,
         filename: &str,
         storage_key: &str,
-    ) -> Result<AttachmentId, StoreError> {
-        let row = (
-            attachments::uploader_id.eq(uploader.0),
-            attachments::filename.eq(filename),
-            attachments::size.eq(0_i64),
-            attachments::media_type.eq(""),
-            attachments::sha256.eq(""),
-            attachments::storage_key.eq(storage_key),
-            attachments::created_at.eq(Timestamp::now().0),
-        );
-        let create = diesel::insert_into(attachments::table).values(row).returning(attachments::id);
-        Ok(AttachmentId(change!(self, connection => create.get_result(connection))?))
+        most: i64,
+    ) -> Result<Option<AttachmentId>, StoreError> {
+        let waiting = attachments::table
+            .filter(attachments::uploader_id.eq(uploader.0))
+            .filter(attachments::message_id.is_null())
+            .filter(attachments::removed_at.is_null());
+        let row = users::table
+            .filter(users::id.eq(uploader.0))
+            .filter(waiting.count().single_value().lt(most))
+            .select((
+                users::id,
+                filename.into_sql::<Text>(),
+                0_i64.into_sql::<BigInt>(),
+                "".into_sql::<Text>(),
+                "".into_sql::<Text>(),
+                storage_key.into_sql::<Text>(),
+                Timestamp::now().0.into_sql::<BigInt>(),
+            ));
+        let create = row
+            .insert_into(attachments::table)
+            .into_columns((
+                attachments::uploader_id,
+                attachments::filename,
+                attachments::size,
+                attachments::media_type,
+                attachments::sha256,
+                attachments::storage_key,
+                attachments::created_at,
+            ))
+            .returning(attachments::id);
+        let id: Option<i64> =
+            change!(self, connection => async { create.get_result(connection).await.optional() })?;
+        Ok(id.map(AttachmentId))
     }
 
     /// Notes that the bytes are there: `size` of them, with their SHA-256 in hexadecimal digits. None if the upload

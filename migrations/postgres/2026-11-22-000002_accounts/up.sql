@@ -63,6 +63,7 @@ CREATE TABLE attachments (
 );
 CREATE INDEX attachments_message ON attachments (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX attachments_key ON attachments (storage_key);
+CREATE INDEX attachments_waiting ON attachments (uploader_id) WHERE message_id IS NULL AND removed_at IS NULL;
 CREATE INDEX attachments_loose ON attachments (created_at) WHERE message_id IS NULL OR removed_at IS NOT NULL;
 
 ALTER TABLE messages

@@ -109,6 +109,9 @@ pub struct AttachmentsConfig {
     /// How long a file is kept that belongs to no message, in hours. See [`AttachmentsConfig::orphan_age`].
     #[serde(deserialize_with = "values::integer::<_, _, 1, 8_760>")]
     pub orphan_hours: u64,
+    /// Files of one user that belong to no message.
+    #[serde(deserialize_with = "values::integer::<_, _, 1, 1_000_000>")]
+    pub waiting_per_user: i64,
 }
 
 /// Section `limits`: what one node grants.

@@ -28,7 +28,7 @@ use crate::state::Node;
 const TICKET_TTL: Duration = Duration::from_secs(30);
 
 /// Makes an account. It does not log in.
-#[utoipa::path(post, path = "/api/v1/auth/register", tag = "accounts", security(()), request_body = Register,
+#[utoipa::path(post, path = "/api/v1/auth/register", operation_id = "register", tag = "accounts", security(()), request_body = Register,
     responses((status = 201, body = Me), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn register(
     node: NodeData,
@@ -57,7 +57,7 @@ pub(super) async fn register(
 }
 
 /// Logs in: sets the session's cookie.
-#[utoipa::path(post, path = "/api/v1/auth/login", tag = "accounts", security(()), request_body = Login,
+#[utoipa::path(post, path = "/api/v1/auth/login", operation_id = "log_in", tag = "accounts", security(()), request_body = Login,
     responses((status = 200, body = Me), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn log_in(
     node: NodeData,
@@ -146,7 +146,7 @@ fn after(ttl: Duration) -> Timestamp {
 }
 
 /// Ends this session, everywhere. Of a token there is nothing to end but its user's tokens, which are not touched.
-#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "accounts",
+#[utoipa::path(post, path = "/api/v1/auth/logout", operation_id = "log_out", tag = "accounts",
     responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn log_out(node: NodeData, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
@@ -158,7 +158,7 @@ pub(super) async fn log_out(node: NodeData, request: HttpRequest) -> Result<Http
 }
 
 /// A ticket for one WebSocket or event stream, on any node. It ends with what it was made with.
-#[utoipa::path(post, path = "/api/v1/auth/ticket", tag = "accounts",
+#[utoipa::path(post, path = "/api/v1/auth/ticket", operation_id = "make_ticket", tag = "accounts",
     responses((status = 200, body = Ticket), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn ticket(node: NodeData, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let Caller { account, credential, expires_at, .. } = authenticate(&node, &request).await?;
@@ -186,7 +186,7 @@ pub(super) async fn ticket(node: NodeData, request: HttpRequest) -> Result<HttpR
 }
 
 /// Who asks, and where their mailbox stands.
-#[utoipa::path(get, path = "/api/v1/me", tag = "accounts",
+#[utoipa::path(get, path = "/api/v1/me", operation_id = "me", tag = "accounts",
     responses((status = 200, body = Me), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn me(node: NodeData, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;

@@ -20,7 +20,7 @@ use crate::problem::ApiError;
 use crate::state::Node;
 
 /// Takes the files of a form. They wait for a message that names them.
-#[utoipa::path(post, path = "/api/v1/attachments", tag = "attachments",
+#[utoipa::path(post, path = "/api/v1/attachments", operation_id = "upload_attachments", tag = "attachments",
     request_body(content = String, content_type = "multipart/form-data", description = "one or more files, each a part with a file name"),
     responses((status = 201, body = Uploaded), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn upload(
@@ -51,21 +51,21 @@ pub(super) async fn read_form(
 ) -> Result<Form<AttachmentId>, ApiError> {
     let uploader = caller.account.id;
     let limits = FormLimits { files: limits::ATTACHMENTS, file_bytes: node.settings.attachment_bytes };
+    let most = node.settings.waiting_per_user;
     let register = async |key: &str, filename: &str| {
         let (key, filename) = (key.to_owned(), filename.to_owned());
-        let row = async move |store: switchboard_store::Store| {
-            store.register_upload(uploader, &filename, &key).await
-        };
-        node.with_store(row).await
+        let row = async move |store: Store| store.register_upload(uploader, &filename, &key, most).await;
+        let sentence = "too many of your files wait for a message: send or wait";
+        node.with_store(row).await?.ok_or_else(|| ApiError::new(ErrorCode::TooManyAttachments, sentence))
     };
-    let reading =
-        timeout(FORM_DEADLINE, form::read(payload, request.headers(), limits, &node.files, register));
-    while_let_in(&caller.lease(node), async {
-        reading.await.unwrap_or_else(|_elapsed| {
+    let reading = form::read(payload, request.headers(), limits, &node.files, register);
+    // Boxed, since it is large.
+    let reading = Box::pin(async {
+        timeout(FORM_DEADLINE, reading).await.unwrap_or_else(|_elapsed| {
             Err(ApiError::new(ErrorCode::InvalidField, "the form did not come in time"))
         })
-    })
-    .await
+    });
+    while_let_in(&caller.lease(node), reading).await
 }
 
 /// Notes that the files of a form are stored.
@@ -85,7 +85,7 @@ pub(super) async fn keep(node: &Node, form: &Form<AttachmentId>) -> Result<Vec<F
 }
 
 /// A file, or a part of one, for the parties of its message.
-#[utoipa::path(get, path = "/api/v1/attachments/{id}", tag = "attachments", params(("id" = AttachmentId, Path)),
+#[utoipa::path(get, path = "/api/v1/attachments/{id}", operation_id = "download_attachment", tag = "attachments", params(("id" = AttachmentId, Path)),
     responses((status = 200, body = String, content_type = "application/octet-stream"),
         (status = 206, body = String, content_type = "application/octet-stream"),
         (status = "4XX", body = Problem, content_type = "application/problem+json")))]

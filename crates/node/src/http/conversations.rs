@@ -15,7 +15,7 @@ use crate::packet::data;
 use crate::problem::ApiError;
 
 /// The caller's conversations, the one with the latest message first.
-#[utoipa::path(get, path = "/api/v1/conversations", tag = "messages", params(ConversationsQuery),
+#[utoipa::path(get, path = "/api/v1/conversations", operation_id = "list_conversations", tag = "messages", params(ConversationsQuery),
     responses((status = 200, body = ConversationsPage), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn page(
     node: NodeData,
@@ -46,7 +46,7 @@ fn conversation(talk: &Talk) -> Conversation {
 }
 
 /// A page of a conversation, newest first.
-#[utoipa::path(get, path = "/api/v1/conversations/{id}/messages", tag = "messages",
+#[utoipa::path(get, path = "/api/v1/conversations/{id}/messages", operation_id = "list_messages", tag = "messages",
     params(("id" = ConversationId, Path), HistoryQuery),
     responses((status = 200, body = HistoryPage), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn history(
@@ -60,13 +60,13 @@ pub(super) async fn history(
     let missing = || ApiError::new(ErrorCode::NotFound, "there is no such conversation");
     let conversation = parse_id(&path).map(ConversationId).ok_or_else(missing)?;
     let (limit, before, reader) = (page_size(query.limit), query.before, caller.account);
-    let found = node
-        .with_store(|store| async move { store.history(&reader, conversation, before, limit).await })
+    let mut found = node
+        .with_store(|store| async move { store.history(&reader, conversation, before, limit + 1).await })
         .await?
         .ok_or_else(missing)?;
     let n_found = found.len();
+    cut(&mut found, limit);
     let messages: Vec<_> = fill(found, |message| &message.content).iter().map(data).collect();
-    let is_last = messages.len() == n_found && i64::try_from(n_found) != Ok(limit);
-    let before = messages.last().filter(|_| !is_last).map(|message| message.message_id);
+    let before = messages.last().filter(|_| messages.len() < n_found).map(|message| message.message_id);
     Ok(hold(HttpResponse::Ok().json(HistoryPage { messages, before }), permit))
 }

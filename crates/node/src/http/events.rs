@@ -35,7 +35,7 @@ use crate::state::Node;
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Answers with the entries after the cursor; without any, waits for one if asked to.
-#[utoipa::path(get, path = "/api/v1/events", tag = "events", params(EventsQuery),
+#[utoipa::path(get, path = "/api/v1/events", operation_id = "poll_events", tag = "events", params(EventsQuery),
     responses((status = 200, body = Events<serde_json::Value>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn poll(
     node: NodeData,
@@ -97,7 +97,7 @@ fn respond<F: Serialize>(events: Vec<F>, cursor: Seq, epoch: &str) -> HttpRespon
 }
 
 /// An event stream (WHATWG HTML, section 9.2): `welcome`, then each entry with its position as its id.
-#[utoipa::path(get, path = "/api/v1/events/stream", tag = "events", params(EventsQuery, TicketQuery),
+#[utoipa::path(get, path = "/api/v1/events/stream", operation_id = "stream_events", tag = "events", params(EventsQuery, TicketQuery),
     responses((status = 200, body = String, content_type = "text/event-stream"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn stream(
     node: NodeData,

@@ -14,7 +14,7 @@ use crate::packet::data;
 use crate::problem::ApiError;
 
 /// Sends a message. 200 instead of 201 says that it existed already.
-#[utoipa::path(post, path = "/api/v1/messages", tag = "messages", request_body = NewMessage,
+#[utoipa::path(post, path = "/api/v1/messages", operation_id = "send_message", tag = "messages", request_body = NewMessage,
     responses((status = 201, body = Sent), (status = 200, body = Sent), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn send(
     node: NodeData,
@@ -46,7 +46,7 @@ fn sent(entry: Option<&Entry>) -> Result<Sent, ApiError> {
 }
 
 /// Marks a received message as read. A repeat changes nothing.
-#[utoipa::path(post, path = "/api/v1/messages/{id}/read", tag = "messages", params(("id" = MessageId, Path)),
+#[utoipa::path(post, path = "/api/v1/messages/{id}/read", operation_id = "read_message", tag = "messages", params(("id" = MessageId, Path)),
     responses((status = 200, body = Read), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn read(
     node: NodeData,
@@ -69,7 +69,7 @@ pub(super) async fn read(
 }
 
 /// Deletes a message: the sender's for both, the recipient's for themselves. A repeat changes nothing.
-#[utoipa::path(delete, path = "/api/v1/messages/{id}", tag = "messages", params(("id" = MessageId, Path)),
+#[utoipa::path(delete, path = "/api/v1/messages/{id}", operation_id = "delete_message", tag = "messages", params(("id" = MessageId, Path)),
     responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn delete(
     node: NodeData,

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 
 use super::{accounts, attachments, conversations, events, messages, users};
@@ -23,7 +24,7 @@ use super::{accounts, attachments, conversations, events, messages, users};
 )]
 struct Document;
 
-/// The ways in.
+/// The ways in, and what each status means.
 struct Schemes;
 
 impl utoipa::Modify for Schemes {
@@ -32,6 +33,26 @@ impl utoipa::Modify for Schemes {
         let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("switchboard")));
         components.add_security_scheme("cookie", cookie);
         components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        for item in document.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.post, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                for (status, response) in &mut operation.responses.responses {
+                    if let RefOr::T(response) = response {
+                        response.description = meaning(status).to_owned();
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn meaning(status: &str) -> &'static str {
+    match status {
+        "201" => "It was made.",
+        "204" => "It is done.",
+        "206" => "The part that was asked for.",
+        "4XX" => "It was refused: `code` says why.",
+        _ => "Here it is.",
     }
 }
 

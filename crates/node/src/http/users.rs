@@ -14,7 +14,7 @@ use super::{NodeData, cut, page_size};
 use crate::problem::ApiError;
 
 /// Users by id, all or those with a name.
-#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(UsersQuery),
+#[utoipa::path(get, path = "/api/v1/users", operation_id = "list_users", tag = "users", params(UsersQuery),
     responses((status = 200, body = UsersPage), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn page(
     node: NodeData,

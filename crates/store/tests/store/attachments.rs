@@ -1,5 +1,6 @@
 //! Files: who finds them, who may read them, and when their bytes can go.
 
+use anyhow::Context;
 use futures_util::FutureExt;
 use switchboard_protocol::{AttachmentId, UserId};
 use switchboard_store::{FileLabel, Outcome, Refusal, Store};
@@ -22,7 +23,10 @@ async fn an_upload_is_found_by_its_uploader(store: Store) -> anyhow::Result<()> 
     let (one, two) = (upload(&store, 1, "one").await?, upload(&store, 1, "two").await?);
     assert_eq!((two.filename.as_str(), two.size, two.media_type.as_str()), ("two", 5, "image/png"));
     let theirs = upload(&store, 2, "theirs").await?;
-    let coming = store.register_upload(UserId(1), "coming", "key").await?;
+    let coming = store.register_upload(UserId(1), "coming", "key", 100).await?.context("there is room")?;
+    // What waits is counted, each user's by itself.
+    assert_eq!(store.register_upload(UserId(1), "one more", "other", 1).await?, None);
+    assert!(store.register_upload(UserId(2), "theirs", "third", 1).await?.is_some());
     let given_up = upload(&store, 1, "given up").await?;
     store.give_up_uploads(&[given_up.id]).await?;
     let asked = [two.id, coming, theirs.id, AttachmentId(99), one.id, given_up.id];
@@ -36,7 +40,7 @@ async fn an_upload_is_found_by_its_uploader(store: Store) -> anyhow::Result<()> 
 async fn a_file_is_for_those_who_have_it(store: Store) -> anyhow::Result<()> {
     let file = upload(&store, 1, "file").await?;
     check_readers(&store, &file, &[1]).await?;
-    let coming = store.register_upload(UserId(1), "coming", "key").await?;
+    let coming = store.register_upload(UserId(1), "coming", "key", 100).await?.context("there is room")?;
     assert_eq!(store.find_attachment(coming, UserId(1)).await?, None);
     let message = send_files(&store, 1, 2, "with a file", vec![file.clone()]).await?;
     check_readers(&store, &file, &[1, 2]).await?;
@@ -96,7 +100,7 @@ async fn shared_bytes_stay_until_the_last_goes(store: Store) -> anyhow::Result<(
 
 async fn what_nobody_sends_is_let_go(store: Store) -> anyhow::Result<()> {
     let (waits, sent) = (upload(&store, 1, "waits").await?, upload(&store, 1, "sent").await?);
-    store.register_upload(UserId(1), "coming", "key-of-coming").await?;
+    store.register_upload(UserId(1), "coming", "key-of-coming", 100).await?;
     send_files(&store, 1, 2, "x", vec![sent.clone()]).await?;
     assert!(store.loose_files(in_seconds(-60), 10).await?.is_empty(), "they are young");
     assert_eq!(store.loose_files(in_seconds(60), 10).await?, ["key-of-coming", "key-of-waits"]);

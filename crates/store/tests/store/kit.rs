@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use switchboard_protocol::{AttachmentId, MessageId, Timestamp, UserId};
+use switchboard_protocol::{MessageId, Timestamp, UserId};
 use switchboard_store::{Account, Command, Event, FileLabel, Outcome, SendCommand, Store};
 use tokio::time::Instant;
 
@@ -77,6 +77,6 @@ fn committed(outcomes: Vec<Outcome>) -> anyhow::Result<()> {
 /// A file of that name that the user has uploaded.
 pub(crate) async fn upload(store: &Store, uploader: i64, filename: &str) -> anyhow::Result<FileLabel> {
     let key = format!("key-of-{filename}");
-    let id: AttachmentId = store.register_upload(UserId(uploader), filename, &key).await?;
+    let id = store.register_upload(UserId(uploader), filename, &key, 100).await?.context("there is room")?;
     store.finish_upload(id, 5, "image/png", "abc").await?.context("the upload was given up")
 }
