@@ -15,7 +15,7 @@ use super::{FilesError, PIECE};
 /// which may take a minute.
 const STALL: Duration = Duration::from_secs(120);
 
-/// A file on its way out: a stream of pieces of [`PIECE`] bytes or a little more, read ahead by a few.
+/// A file on its way out: a stream of pieces of 64 KiB or a little more, read ahead by a few.
 /// Dropping it ends the reading. A stream that fails or ends early is shorter than was asked for.
 #[derive(Debug)]
 pub struct Reading {
