@@ -3,11 +3,13 @@
 //! The hub, the writer, the layer's tasks and the pools run on the runtime that calls [`RunningNode::start`];
 //! the sockets have workers of their own, in an actix system on a thread of its own.
 
+mod chores;
+
 use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
@@ -15,20 +17,18 @@ use actix_web::dev::ServerHandle;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, rt, web};
-use futures_util::FutureExt;
 use socket2::SockRef;
 use switchboard_channel_layer::{ChannelLayer, Event};
 use switchboard_store::{Store, StoreError};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attachments::{Files, FilesError};
 use crate::auth::{Edge, Passwords, Tokens};
-use crate::collector;
 use crate::config::Config;
 use crate::feed::Source;
 use crate::http;
@@ -39,10 +39,6 @@ use crate::revocations::Revocations;
 use crate::state::{Node, Settings};
 use crate::writer::WriterHandle;
 
-/// How often the store is asked whether it is there, for `/ready`.
-const STORE_CHECK: Duration = Duration::from_secs(1);
-/// How often the limits forget users and addresses that have been quiet.
-const PRUNE: Duration = Duration::from_secs(60);
 /// The most that stopping the HTTP server, or the tasks behind it, may take.
 const SERVER_STOP: Duration = Duration::from_secs(5);
 
@@ -112,15 +108,7 @@ impl RunningNode {
         let writer = TaskTracker::new();
         let revocations = Arc::new(Revocations::open(&parts.store).await?);
         let node = build(config, parts, revocations, &writer, &backend, &stop)?;
-        for chore in [
-            watch_store(Arc::clone(&node)).boxed(),
-            prune_limits(Arc::clone(&node)).boxed(),
-            follow_revocations(Arc::clone(&node)).boxed(),
-            refresh_keys(Arc::clone(&node)).boxed(),
-            collector::run(Arc::clone(&node)).boxed(),
-        ] {
-            backend.spawn(node.stop.clone().run_until_cancelled_owned(chore));
-        }
+        chores::start(&node, &backend);
         let (server, system) = serve(Arc::clone(&node), listener, config.server.n_workers()).await?;
         let drain = config.server.drain();
         Ok(Self { node, address, server, system, writer, backend, stop, drain })
@@ -260,37 +248,5 @@ fn let_go_when_stalled(connection: &dyn Any) {
     #[cfg(target_os = "linux")]
     if let Some(stream) = connection.downcast_ref::<TcpStream>() {
         let _unsupported = SockRef::from(stream).set_tcp_user_timeout(Some(KERNEL_STALL));
-    }
-}
-
-async fn watch_store(node: Arc<Node>) {
-    let mut tick = interval(STORE_CHECK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        let is_up = node.source.store.ping().await.is_ok();
-        if node.store_up.swap(is_up, Ordering::Relaxed) != is_up {
-            if is_up {
-                tracing::info!("the store answers again");
-            } else {
-                tracing::error!("the store does not answer");
-            }
-        }
-    }
-}
-
-async fn follow_revocations(node: Arc<Node>) {
-    node.revocations.follow(&node.source.store).await;
-}
-
-async fn refresh_keys(node: Arc<Node>) {
-    node.tokens.keep_fresh().await;
-}
-
-async fn prune_limits(node: Arc<Node>) {
-    let mut tick = interval(PRUNE);
-    loop {
-        tick.tick().await;
-        node.limits.prune();
     }
 }
