@@ -26,7 +26,7 @@ async fn an_upload_is_found_by_its_uploader(store: Store) -> anyhow::Result<()> 
     let coming = store.register_upload(UserId(1), "coming", "key", 100).await?.context("there is room")?;
     // What waits is counted, each user's by itself.
     assert_eq!(store.register_upload(UserId(1), "one more", "other", 1).await?, None);
-    assert!(store.register_upload(UserId(2), "theirs", "third", 1).await?.is_some());
+    assert!(store.register_upload(UserId(2), "more of theirs", "third", 2).await?.is_some());
     let given_up = upload(&store, 1, "given up").await?;
     store.give_up_uploads(&[given_up.id]).await?;
     let asked = [two.id, coming, theirs.id, AttachmentId(99), one.id, given_up.id];
