@@ -5,6 +5,7 @@
 
 mod api;
 mod attachments;
+mod bounds;
 mod browser;
 mod command_line;
 mod contract;
@@ -62,6 +63,7 @@ fn main() {
     let modules = [
         api::TESTS,
         attachments::TESTS,
+        bounds::TESTS,
         contract::TESTS,
         delivery::TESTS,
         faults::TESTS,
