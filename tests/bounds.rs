@@ -112,7 +112,7 @@ async fn a_link_on_another_site_reads_nothing(cluster: Cluster) -> anyhow::Resul
             [cookie.clone(), format!("Sec-Fetch-Site: {site}"), "Sec-Fetch-Mode: navigate".to_owned()];
         let answer = get(address, "/messages/get/", &headers).await?;
         ensure!(answer.status == status, "{site}: {} {}", answer.status, answer.body);
-        let count = get(address, "/messages/unread/", &[cookie.clone()]).await?.json()?;
+        let count = get(address, "/messages/unread/", std::slice::from_ref(&cookie)).await?.json()?;
         ensure!(count["unread_count"] == unread, "{site}: {count}");
     }
     cluster.finish().await

@@ -1,4 +1,4 @@
-//! What nobody has any more: files without a message, expired sessions and tickets.
+//! What nobody has any more: files without a message, expired sessions and tickets, revocations of yesterday.
 //!
 //! Each node does this by itself; two at once do no harm.
 
@@ -52,6 +52,12 @@ async fn collect_files(node: &Node) -> Result<(), ApiError> {
 async fn forget_expired(node: &Node) {
     if let Err(error) = node.with_store(|store| async move { store.forget_expired().await }).await {
         tracing::debug!("expired sessions are forgotten later: {error}");
+    }
+    let a_day_ago = Timestamp(Timestamp::now().0 - 86_400_000_000);
+    if let Err(error) =
+        node.with_store(|store| async move { store.forget_revocations(a_day_ago).await }).await
+    {
+        tracing::debug!("old revocations are forgotten later: {error}");
     }
     if let Err(error) = node.files.sweep_partial(node.settings.orphan_ttl).await {
         tracing::warn!("what is left of broken uploads stays for now: {error}");

@@ -4,14 +4,16 @@
 //! mailbox counts it up, and so holds its row until the end of the transaction: entries appear in the order of
 //! their positions, and a node that has read up to one has missed none before it.
 
+use diesel::dsl::max;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
-use switchboard_protocol::{Seq, UserId};
+use diesel::result::Error as DieselError;
+use diesel_async::{AsyncConnection, RunQueryDsl};
+use switchboard_protocol::{Seq, Timestamp, UserId};
 
 use crate::credentials::{ApiKeyId, SessionId};
 use crate::error::StoreError;
 use crate::schema::{kind, mailbox_entries, mailboxes};
-use crate::store::{Store, read};
+use crate::store::{Store, change, read};
 
 /// Credentials that no longer count. What was let in by them has to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,5 +123,31 @@ impl Store {
         let end = rows.last().map_or(last_seq, |(seq, _)| *seq);
         let known = |(seq, columns)| Some((Seq(seq), Revocation::from_columns(columns)?));
         Ok(Revocations { last_seq: Seq(end), entries: rows.into_iter().filter_map(known).collect() })
+    }
+
+    /// Deletes the revocations before `before` from the system mailbox. No node looks for them: one that was away for
+    /// so long has no session left.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].
+    pub async fn forget_revocations(&self, before: Timestamp) -> Result<(), StoreError> {
+        let system = || mailboxes::table.filter(mailboxes::owner_id.is_null());
+        let old = mailbox_entries::table
+            .filter(mailbox_entries::mailbox_id.eq_any(system().select(mailboxes::id)))
+            .filter(mailbox_entries::created_at.lt(before.0))
+            .select(max(mailbox_entries::seq));
+        let last: Option<i64> = read!(self, connection => old.get_result(connection))?;
+        let Some(last) = last else {
+            return Ok(());
+        };
+        let raise = diesel::update(system()).set(mailboxes::floor.eq(last)).returning(mailboxes::id);
+        change!(self, connection => connection.transaction::<_, DieselError, _>(async |connection| {
+            let mailbox: i64 = raise.get_result(connection).await?;
+            let gone = mailbox_entries::table
+                .filter(mailbox_entries::mailbox_id.eq(mailbox))
+                .filter(mailbox_entries::seq.le(last));
+            diesel::delete(gone).execute(connection).await
+        }))
+        .map(|_n_deleted| ())
     }
 }

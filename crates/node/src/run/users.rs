@@ -76,7 +76,7 @@ pub(super) async fn enable(config: &Config, username: &str) -> anyhow::Result<()
 
 /// Checks every line before the first is imported.
 fn read(file: &Path) -> anyhow::Result<Vec<Row>> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file)?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_path(file)?;
     let headers = reader.headers()?;
     if !headers.iter().any(|column| column == "username") {
         bail!("its first line must name the columns: username,full_name,password");
@@ -84,6 +84,8 @@ fn read(file: &Path) -> anyhow::Result<Vec<Row>> {
     let mut users = Vec::new();
     for (index, row) in reader.deserialize().enumerate() {
         let Row { username, full_name, password } = row?;
+        // A password may begin or end with a space.
+        let (username, full_name) = (username.trim().to_owned(), full_name.trim().to_owned());
         let line = index + 2;
         let fits = |text: &str| text.chars().count() <= NAME_CHARS && !text.chars().any(char::is_control);
         if username.is_empty() || !fits(&username) || !fits(&full_name) {

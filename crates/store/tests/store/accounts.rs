@@ -264,6 +264,15 @@ async fn revocations_are_paged(store: Store) -> anyhow::Result<()> {
     let second = store.revocations(first.last_seq, 3).await?;
     assert_eq!((second.last_seq, second.entries[0].0, second.entries.len()), (Seq(5), Seq(4), 2));
     assert_eq!(store.revocations(Seq(i64::MAX), 3).await?.last_seq, Seq(5));
+    // What is old is forgotten, and what comes then goes on from it.
+    store.forget_revocations(in_seconds(-60)).await?;
+    assert_eq!(revocations(&store).await?.len(), 5);
+    store.forget_revocations(in_seconds(60)).await?;
+    store.forget_revocations(in_seconds(60)).await?;
+    let none = store.revocations(Seq(0), 10).await?;
+    assert_eq!((none.last_seq, none.entries.len()), (Seq(5), 0));
+    store.disable_user("user1").await?;
+    assert_eq!(store.revocations(Seq(5), 10).await?.entries, [(Seq(6), Revocation::User(UserId(1)))]);
     Ok(())
 }
 
