@@ -1,6 +1,5 @@
 //! Accounts: how they come to be, are found by what their owners come in with, and are closed.
 
-use diesel::dsl;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use diesel_async::{AsyncConnection, RunQueryDsl};
@@ -9,9 +8,9 @@ use switchboard_protocol::{Timestamp, UserId, limits};
 use crate::credentials;
 use crate::error::StoreError;
 use crate::model::Account;
-use crate::queries::{self, AccountRow, account_of};
+use crate::queries::{AccountRow, account_columns, account_of, accounts};
 use crate::revocations::{self, Revocation};
-use crate::schema::{mailboxes, users};
+use crate::schema::users;
 use crate::store::{Store, change, read};
 use crate::users::{UserRow, create_user};
 
@@ -131,32 +130,10 @@ impl Store {
             let Some(user) = create_user!(connection, row).await? else {
                 return Ok(None);
             };
-            queries::account(user).first(connection).await.map(Some)
+            accounts().filter(users::id.eq(user)).select(account_columns()).first(connection).await.map(Some)
         }))?;
         Ok(created.map(account_of))
     }
-}
-
-/// Users with their mailboxes.
-#[dsl::auto_type(no_type_alias)]
-pub(crate) fn accounts() -> _ {
-    users::table.inner_join(mailboxes::table.on(mailboxes::owner_id.eq(users::id.nullable())))
-}
-
-/// The columns of an [`AccountRow`].
-#[dsl::auto_type(no_type_alias)]
-pub(crate) fn account_columns() -> _ {
-    (
-        (
-            users::id,
-            users::username,
-            users::full_name,
-            users::role,
-            users::disabled_at,
-            users::tokens_valid_from,
-        ),
-        (mailboxes::id, mailboxes::epoch, mailboxes::last_seq, mailboxes::unread),
-    )
 }
 
 /// What a user name may have in it.

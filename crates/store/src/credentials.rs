@@ -12,10 +12,9 @@ use switchboard_protocol::{Timestamp, UserId};
 
 pub use self::api_key::ApiKey;
 pub use self::ticket::{NewTicket, Redeemed};
-use crate::accounts::{account_columns, accounts};
 use crate::error::StoreError;
 use crate::model::Account;
-use crate::queries::{AccountRow, account_of};
+use crate::queries::{AccountRow, account_columns, account_of, accounts};
 use crate::revocations::{self, Revocation};
 use crate::schema::{sessions, tickets, users};
 use crate::store::{Store, change, read};

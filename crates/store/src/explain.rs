@@ -7,6 +7,7 @@ use diesel::sql_types::{Integer, Text};
 use diesel_async::RunQueryDsl;
 
 use crate::error::StoreError;
+use crate::schema::users;
 use crate::store::{Backend, Store};
 use crate::{attachments, lists, queries};
 
@@ -107,7 +108,11 @@ impl Store {
             explain!(self, "a page of a mailbox", queries::page(1, 0, 100)),
             explain!(self, "a page of a conversation", queries::history(1, 1, 1, i64::MAX, 100)),
             explain!(self, "where mailboxes stand", queries::heads(vec![1, 2, 3])),
-            explain!(self, "who asks", queries::account(1)),
+            explain!(
+                self,
+                "who asks",
+                queries::accounts().filter(users::id.eq(1_i64)).select(queries::account_columns())
+            ),
             explain!(self, "what was received and sent", lists::received_and_sent(1, 2, Some(1), 100)),
             explain!(self, "the latest unread messages", lists::latest_unread(1, 2, 5)),
             explain!(self, "conversations", lists::conversations(1, 2, None, 100)),

@@ -217,26 +217,29 @@ pub(crate) fn head((mailbox, floor, last_seq, unread): (i64, i64, i64, i64)) -> 
     Head { mailbox: MailboxId(mailbox), floor: Seq(floor), last_seq: Seq(last_seq), unread }
 }
 
-/// A user with their mailbox.
+/// Users with their mailboxes.
 #[dsl::auto_type(no_type_alias)]
-pub(crate) fn account(user: i64) -> _ {
-    users::table
-        .inner_join(mailboxes::table.on(mailboxes::owner_id.eq(users::id.nullable())))
-        .filter(users::id.eq(user))
-        .select((
-            (
-                users::id,
-                users::username,
-                users::full_name,
-                users::role,
-                users::disabled_at,
-                users::tokens_valid_from,
-            ),
-            (mailboxes::id, mailboxes::epoch, mailboxes::last_seq, mailboxes::unread),
-        ))
+pub(crate) fn accounts() -> _ {
+    users::table.inner_join(mailboxes::table.on(mailboxes::owner_id.eq(users::id.nullable())))
 }
 
-/// A row of [`account`].
+/// The columns of an [`AccountRow`].
+#[dsl::auto_type(no_type_alias)]
+pub(crate) fn account_columns() -> _ {
+    (
+        (
+            users::id,
+            users::username,
+            users::full_name,
+            users::role,
+            users::disabled_at,
+            users::tokens_valid_from,
+        ),
+        (mailboxes::id, mailboxes::epoch, mailboxes::last_seq, mailboxes::unread),
+    )
+}
+
+/// A row of [`accounts`].
 pub(crate) type AccountRow = ((i64, String, String, String, Option<i64>, i64), (i64, String, i64, i64));
 
 /// The account of a row.

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::model::{Account, Entry, Head, Message};
 use crate::postgres::Postgres;
 use crate::queries;
-use crate::schema::deployment;
+use crate::schema::{deployment, users};
 use crate::sqlite::Sqlite;
 
 /// How long any one reading or change may take before it counts as unanswered.
@@ -202,7 +202,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn find_account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
-        let query = queries::account(user.0);
+        let query = queries::accounts().filter(users::id.eq(user.0)).select(queries::account_columns());
         let row: Option<queries::AccountRow> =
             read!(self, connection => async { query.first(connection).await.optional() })?;
         Ok(row.map(queries::account_of))

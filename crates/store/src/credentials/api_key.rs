@@ -6,10 +6,9 @@ use diesel_async::{AsyncConnection, RunQueryDsl};
 use switchboard_protocol::{Timestamp, UserId};
 
 use super::{ApiKeyId, unless_undone};
-use crate::accounts::{account_columns, accounts};
 use crate::error::StoreError;
 use crate::model::Account;
-use crate::queries::{AccountRow, account_of};
+use crate::queries::{AccountRow, account_columns, account_of, accounts};
 use crate::revocations::{self, Revocation};
 use crate::schema::{api_keys, users};
 use crate::store::{Store, change, read};

@@ -6,10 +6,9 @@ use diesel_async::RunQueryDsl;
 use switchboard_protocol::{Timestamp, UserId};
 
 use super::{ApiKeyId, SessionId};
-use crate::accounts::{account_columns, accounts};
 use crate::error::StoreError;
 use crate::model::Account;
-use crate::queries::{AccountRow, account_of};
+use crate::queries::{AccountRow, account_columns, account_of, accounts};
 use crate::schema::{api_keys, sessions, tickets, users};
 use crate::store::{Store, change, read};
 
