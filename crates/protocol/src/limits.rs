@@ -14,6 +14,14 @@ pub const ATTACHMENTS: usize = 10;
 pub const FILENAME_CHARS: usize = 255;
 /// A user name or a full name, in characters.
 pub const NAME_CHARS: usize = 150;
+/// Whether a user name may have this in it: a letter, a digit, or one of `@.+-_`. The fillers of Hangul count as
+/// letters and show nothing: they are none.
+#[must_use]
+pub fn is_of_username(char: char) -> bool {
+    let is_filler = matches!(char, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+    (char.is_alphanumeric() || "@.+-_".contains(char)) && !is_filler
+}
+
 /// The shortest password, in characters.
 pub const PASSWORD_MIN_CHARS: usize = 8;
 /// The longest password, in bytes.

@@ -136,11 +136,6 @@ impl Store {
     }
 }
 
-/// What a user name may have in it.
-fn is_of_a_name(character: char) -> bool {
-    character.is_alphanumeric() || "@.+-_".contains(character)
-}
-
 /// What the issuer calls them: what stands after its name.
 fn outside_name(subject: &str) -> &str {
     subject.rsplit(' ').next().unwrap_or_default()
@@ -149,7 +144,8 @@ fn outside_name(subject: &str) -> &str {
 /// The subject without its issuer, if it can be a user name.
 fn username_of(subject: &str) -> Option<String> {
     let name = outside_name(subject);
-    let fits = (1..=limits::NAME_CHARS).contains(&name.chars().count()) && name.chars().all(is_of_a_name);
+    let fits =
+        (1..=limits::NAME_CHARS).contains(&name.chars().count()) && name.chars().all(limits::is_of_username);
     fits.then(|| name.to_owned())
 }
 
@@ -157,7 +153,8 @@ fn username_of(subject: &str) -> Option<String> {
 fn username_like(subject: &str) -> String {
     let end = format!("-{:08x}", rand::random::<u32>());
     let room = limits::NAME_CHARS - end.len();
-    let name: String = outside_name(subject).chars().filter(|c| is_of_a_name(*c)).take(room).collect();
+    let name: String =
+        outside_name(subject).chars().filter(|c| limits::is_of_username(*c)).take(room).collect();
     if name.is_empty() { format!("user{end}") } else { name + &end }
 }
 
@@ -180,6 +177,7 @@ mod tests {
         check("issuer auth0|1/2", None, "auth012-");
         check("issuer \u{202e}|", None, "user-");
         check("issuer ", None, "user-");
+        check("issuer a\u{3164}b", None, "ab-");
         let long = "ü".repeat(150);
         check(&format!("issuer {long}"), Some(&long), "üüü");
         check(&format!("issuer {long}ü"), None, "üüü");

@@ -150,12 +150,7 @@ impl Store {
         if uploads.is_empty() {
             return Ok(Vec::new());
         }
-        let query = attachments::table
-            .filter(attachments::id.eq_any(uploads.iter().map(|upload| upload.0).collect::<Vec<_>>()))
-            .filter(attachments::uploader_id.eq(uploader.0))
-            .filter(attachments::stored_at.is_not_null())
-            .filter(attachments::removed_at.is_null())
-            .select(LABEL);
+        let query = there(uploader.0, uploads.iter().map(|upload| upload.0).collect()).select(LABEL);
         let rows: Vec<LabelRow> = read!(self, connection => query.load(connection))?;
         let mut found: HashMap<i64, LabelRow> = rows.into_iter().map(|row| (row.0, row)).collect();
         Ok(uploads.iter().filter_map(|upload| found.remove(&upload.0)).map(label).collect())
@@ -183,6 +178,16 @@ impl Store {
             created_at: Timestamp(created_at),
         }))
     }
+}
+
+/// Those of the files that a user uploaded and that are there.
+#[dsl::auto_type(no_type_alias)]
+fn there(uploader: i64, ids: Vec<i64>) -> _ {
+    attachments::table
+        .filter(attachments::id.eq_any(ids))
+        .filter(attachments::uploader_id.eq(uploader))
+        .filter(attachments::stored_at.is_not_null())
+        .filter(attachments::removed_at.is_null())
 }
 
 /// A file that is there, if a user may read it.

@@ -9,7 +9,7 @@ use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use switchboard_protocol::{AttachmentId, Timestamp, UserId};
 
-use super::{LABEL, LabelRow, label};
+use super::{LABEL, LabelRow, label, there};
 use crate::error::StoreError;
 use crate::model::FileLabel;
 use crate::schema::attachments;
@@ -34,11 +34,7 @@ impl Store {
         }
         let ids: Vec<i64> = uploads.iter().map(|upload| upload.0).collect();
         // Changes nothing: it locks them, so that none is removed before its copies are there.
-        let lock = diesel::update(attachments::table)
-            .filter(attachments::id.eq_any(ids.clone()))
-            .filter(attachments::uploader_id.eq(uploader.0))
-            .filter(attachments::stored_at.is_not_null())
-            .filter(attachments::removed_at.is_null())
+        let lock = diesel::update(there(uploader.0, ids.clone()))
             .set(attachments::uploader_id.eq(uploader.0))
             .returning((attachments::id, attachments::storage_key));
         change!(self, connection => connection.transaction::<_, DieselError, _>(async |connection| {
