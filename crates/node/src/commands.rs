@@ -2,7 +2,7 @@
 
 use switchboard_protocol::client_frame::SendMessage;
 use switchboard_protocol::{AttachmentId, ErrorCode, MessageId, UserId};
-use switchboard_store::{Command, FileLabel, Outcome, Refusal, SendCommand, StoreError};
+use switchboard_store::{Command, Entry, FileLabel, Outcome, Refusal, SendCommand, StoreError};
 
 use crate::limits::RetryAfter;
 use crate::problem::ApiError;
@@ -69,19 +69,45 @@ pub(crate) fn delete(node: &Node, actor: UserId, message: MessageId) -> Result<C
     Ok(Command::Delete { actor, message })
 }
 
+/// What came of a command that was not refused: the actor's entry.
+pub(crate) enum Done {
+    /// It was made now.
+    Now(Entry),
+    /// It was there before.
+    Before(Entry),
+}
+
+impl Done {
+    pub(crate) fn entry(&self) -> &Entry {
+        let (Self::Now(entry) | Self::Before(entry)) = self;
+        entry
+    }
+}
+
 /// Has a command carried out, and waits for what comes of it. Goes on to its end if nobody waits any more.
 ///
 /// # Errors
 /// What it was refused for, and `store_unavailable` if the outcome is unknown.
-pub(crate) async fn carry_out(node: &Node, command: Command) -> Result<Outcome, ApiError> {
+pub(crate) async fn carry_out(node: &Node, command: Command) -> Result<Done, ApiError> {
     let answer = node.writer.submit(command).await;
-    let answer = answer.map_err(|_stopping| ApiError::new(ErrorCode::Draining, "this node is going away"))?;
+    let answer = answer.map_err(|_stopping| draining())?;
     match answer.await {
         Ok(Ok(Outcome::Refused(refusal))) => Err(explain(refusal)),
-        Ok(Ok(outcome)) => Ok(outcome),
+        Ok(Ok(Outcome::Repeated(entry))) => Ok(Done::Before(entry)),
+        Ok(Ok(Outcome::Committed(entries))) => entries.into_iter().next().map(Done::Now).ok_or_else(broken),
         // The writer has logged why.
         Ok(Err(_)) | Err(_) => Err(unknown_outcome()),
     }
+}
+
+/// What a client is told of a defect of ours.
+pub(crate) fn broken() -> ApiError {
+    ApiError::new(ErrorCode::Internal, "something broke here")
+}
+
+/// What a client is told by a node that stops.
+pub(crate) fn draining() -> ApiError {
+    ApiError::new(ErrorCode::Draining, "this node is going away")
 }
 
 /// What a client is told whose request may or may not have been done.

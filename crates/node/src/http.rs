@@ -82,12 +82,13 @@ fn page_size(asked: Option<i64>) -> i64 {
 /// Bytes of text in a page, as JSON has them, unless a single message is larger: the next page has the rest.
 const PAGE_BYTES: usize = 1024 * 1024;
 
-/// Takes messages until the page is full. What is escaped counts as what it becomes.
-fn fill<T>(items: impl IntoIterator<Item = T>, content: impl Fn(&T) -> &str) -> Vec<T> {
+/// Takes up to `limit` of what was found, until the page is full. What is escaped counts as what it becomes. Gives what
+/// fits, and whether there was more.
+fn fill<T>(items: Vec<T>, limit: i64, content: impl Fn(&T) -> &str) -> (Vec<T>, bool) {
+    let (n_found, limit) = (items.len(), usize::try_from(limit).unwrap_or(usize::MAX));
     let mut bytes = 0;
     let fits = |item: &T| {
-        let text = content(item);
-        let escaped = text.bytes().map(|byte| match byte {
+        let escaped = content(item).bytes().map(|byte| match byte {
             b'"' | b'\\' => 2,
             0..0x20 => 6,
             _ => 1,
@@ -96,15 +97,9 @@ fn fill<T>(items: impl IntoIterator<Item = T>, content: impl Fn(&T) -> &str) -> 
         bytes += size;
         bytes <= PAGE_BYTES || bytes == size
     };
-    items.into_iter().take_while(fits).collect()
-}
-
-/// Cuts a page that has one more than was asked for, and gives the last of what is left if there is more.
-fn cut<T>(items: &mut Vec<T>, limit: i64) -> Option<&T> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = items.len() > limit;
-    items.truncate(limit);
-    items.last().filter(|_| has_more)
+    let items: Vec<T> = items.into_iter().take(limit).take_while(fits).collect();
+    let has_more = items.len() < n_found;
+    (items, has_more)
 }
 
 /// The node, as actix hands it to a handler.

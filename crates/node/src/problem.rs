@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, Route, web};
 use switchboard_protocol::ErrorCode;
 use switchboard_protocol::problem::Problem;
 
-use crate::auth::AuthError;
+use crate::auth::{AuthError, ForeignOrigin};
 use crate::limits::RetryAfter;
 
 /// An error that a client of the HTTP interface sees.
@@ -53,6 +53,12 @@ impl ApiError {
     #[must_use]
     pub fn problem(&self) -> &Problem {
         &self.0
+    }
+}
+
+impl From<ForeignOrigin> for ApiError {
+    fn from(error: ForeignOrigin) -> Self {
+        Self::new(error.code(), error.to_string())
     }
 }
 

@@ -72,6 +72,10 @@ struct Ended {
     valid_from: Option<Timestamp>,
 }
 
+/// The credentials no longer count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HaveEnded;
+
 /// A session's place among those that a revocation ends.
 pub struct Lease {
     revocations: Arc<Revocations>,
@@ -86,7 +90,18 @@ impl Lease {
     }
 
     /// Waits until it is known that they had not ended two seconds ago: most often not at all.
-    pub async fn fresh(&self) {
+    ///
+    /// # Errors
+    /// [`HaveEnded`], at once.
+    pub async fn confirmed(&self) -> Result<(), HaveEnded> {
+        tokio::select! {
+            biased;
+            () = self.ended() => Err(HaveEnded),
+            () = self.fresh() => Ok(()),
+        }
+    }
+
+    async fn fresh(&self) {
         let is_fresh = |read_at: &Instant| read_at.elapsed() < STALE;
         if !is_fresh(&self.revocations.read_at.borrow()) {
             let mut read_at = self.revocations.read_at.subscribe();

@@ -200,7 +200,7 @@ impl<'a, T: Transport> Session<'a, T> {
     async fn forward(&mut self, step: Step) -> Result<(), CloseCode> {
         match step {
             Step::Items(items) => {
-                self.wait_until_fresh().await?;
+                self.confirm().await?;
                 for item in items {
                     self.notices.learn(item.seq, item.unread);
                     self.send_text(item.frame).await?;
@@ -216,11 +216,10 @@ impl<'a, T: Transport> Session<'a, T> {
     }
 
     /// Hands nothing over that is newer than what is known of the credentials.
-    async fn wait_until_fresh(&mut self) -> Result<(), CloseCode> {
+    async fn confirm(&mut self) -> Result<(), CloseCode> {
         tokio::select! {
             biased;
-            () = self.lease.ended() => Err(CloseCode::Revoked),
-            () = self.lease.fresh() => Ok(()),
+            confirmed = self.lease.confirmed() => confirmed.map_err(|_have_ended| CloseCode::Revoked),
             () = self.node.stop.cancelled() => Err(CloseCode::Restart),
             () = sleep_until(self.expiry) => Err(CloseCode::CredentialsExpired),
         }

@@ -32,6 +32,8 @@ pub struct FormLimits {
     pub files: usize,
     /// Each, in bytes.
     pub file_bytes: u64,
+    /// When all of it has come, or never will.
+    pub deadline: Duration,
 }
 
 /// A form, whole. The files are stored and stay so: whoever drops this leaves them to the collector of what
@@ -85,6 +87,18 @@ impl<T> Form<T> {
 /// for too much text; `attachment_too_large`, `too_many_attachments`; `store_unavailable`; those of
 /// `register`. What was stored before is removed again, also if the future is dropped.
 pub async fn read<T>(
+    payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
+    headers: &HeaderMap,
+    limits: FormLimits,
+    files: &Files,
+    register: impl AsyncFn(&str, &str) -> Result<T, ApiError>,
+) -> Result<Form<T>, ApiError> {
+    let reading = read_in_time(payload, headers, limits, files, register);
+    let late = |_elapsed| Err(ApiError::new(ErrorCode::InvalidField, "the form did not come in time"));
+    timeout(limits.deadline, reading).await.unwrap_or_else(late)
+}
+
+async fn read_in_time<T>(
     payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
     headers: &HeaderMap,
     limits: FormLimits,
@@ -149,7 +163,7 @@ impl<T, R: AsyncFn(&str, &str) -> Result<T, ApiError>> Reader<'_, T, R> {
 
     async fn file(&mut self, part: &mut Field, field: String, filename: &str) -> Result<(), ApiError> {
         let Some(first) = next(part).await? else { return self.texts.count_field() };
-        let FormLimits { files, file_bytes } = self.limits;
+        let FormLimits { files, file_bytes, .. } = self.limits;
         if self.form.files.len() == files {
             let sentence = format!("a message may have at most {files} files");
             return Err(ApiError::new(ErrorCode::TooManyAttachments, sentence));

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::SecretString;
 use switchboard_protocol::api::{Login, Me, Register, Ticket};
@@ -68,7 +67,7 @@ pub(super) async fn log_in(
     let Login { username, password } = body::json(&request, payload).await?;
     let mut response = HttpResponse::Ok();
     let account = begin_session(&node, &request, username, password.into(), &mut response).await?;
-    Ok(response.insert_header((CACHE_CONTROL, "no-store")).json(me_of(&account)))
+    Ok(response.json(me_of(&account)))
 }
 
 /// Lets a user in who knows their password, and adds the cookie to the response. The answer and the time to it are the
@@ -181,8 +180,7 @@ pub(super) async fn ticket(node: NodeData, request: HttpRequest) -> Result<HttpR
         expires_at: until,
     };
     node.with_store(|store| async move { store.create_ticket(&new).await }).await?;
-    let body = Ticket { ticket, expires_at: until };
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
+    Ok(HttpResponse::Ok().json(Ticket { ticket, expires_at: until }))
 }
 
 /// Who asks, and where their mailbox stands.
@@ -190,7 +188,7 @@ pub(super) async fn ticket(node: NodeData, request: HttpRequest) -> Result<HttpR
     responses((status = 200, body = Me), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn me(node: NodeData, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(me_of(&caller.account)))
+    Ok(HttpResponse::Ok().json(me_of(&caller.account)))
 }
 
 fn me_of(account: &Account) -> Me {

@@ -8,7 +8,6 @@ use switchboard_protocol::client_frame::parse_id;
 use switchboard_protocol::problem::Problem;
 use switchboard_protocol::{AttachmentId, ErrorCode, limits};
 use switchboard_store::{FileLabel, Store};
-use tokio::time::timeout;
 
 use super::NodeData;
 use super::caller::{Caller, admit, authenticate, while_let_in};
@@ -50,7 +49,11 @@ pub(super) async fn read_form(
     caller: &Caller,
 ) -> Result<Form<AttachmentId>, ApiError> {
     let uploader = caller.account.id;
-    let limits = FormLimits { files: limits::ATTACHMENTS, file_bytes: node.settings.attachment_bytes };
+    let limits = FormLimits {
+        files: limits::ATTACHMENTS,
+        file_bytes: node.settings.attachment_bytes,
+        deadline: FORM_DEADLINE,
+    };
     let most = node.settings.waiting_per_user;
     let register = async |key: &str, filename: &str| {
         let (key, filename) = (key.to_owned(), filename.to_owned());
@@ -58,13 +61,8 @@ pub(super) async fn read_form(
         let sentence = "too many of your files wait for a message: send or wait";
         node.with_store(row).await?.ok_or_else(|| ApiError::new(ErrorCode::TooManyAttachments, sentence))
     };
-    let reading = form::read(payload, request.headers(), limits, &node.files, register);
     // Boxed, since it is large.
-    let reading = Box::pin(async {
-        timeout(FORM_DEADLINE, reading).await.unwrap_or_else(|_elapsed| {
-            Err(ApiError::new(ErrorCode::InvalidField, "the form did not come in time"))
-        })
-    });
+    let reading = Box::pin(form::read(payload, request.headers(), limits, &node.files, register));
     while_let_in(&caller.lease(node), reading).await
 }
 

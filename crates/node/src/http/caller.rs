@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::auth::{
     API_KEY_PREFIX, AuthError, Claims, Subject, bearer, is_secret, secret_hash, session_token,
 };
-use crate::commands::too_fast;
+use crate::commands::{draining, too_fast};
 use crate::limits::ConnectionPermit;
 use crate::metrics::Kind;
 use crate::problem::ApiError;
@@ -68,7 +68,7 @@ pub(crate) fn is_secure(node: &Node, request: &HttpRequest) -> bool {
 /// Refuses a request without a cookie that would get one, if another site's page makes it.
 pub(crate) fn check_origin_of_login(node: &Node, request: &HttpRequest) -> Result<(), ApiError> {
     let checked = node.edge.check_origin_of_login(request.headers(), peer(request));
-    checked.map_err(|error| ApiError::new(error.code(), error.to_string()))
+    Ok(checked?)
 }
 
 /// Authenticates a request by its head. Credentials that do not count are counted against the address that they came
@@ -160,12 +160,9 @@ async fn by_token(node: &Node, claims: Claims) -> Result<Found, ApiError> {
     let account = node.with_store(|store| async move {
         match subject {
             Subject::User(user) => store.find_account(user).await,
-            Subject::External(subject) => match store.find_external(&subject).await? {
-                Some(account) => Ok(Some(account)),
-                None => {
-                    store.account_of_external(&subject, name.as_deref().unwrap_or_default()).await.map(Some)
-                }
-            },
+            Subject::External(subject) => {
+                store.account_of_external(&subject, name.as_deref().unwrap_or_default()).await.map(Some)
+            }
         }
     });
     let account = account.await?.filter(|account| issued_at >= account.tokens_valid_from);
@@ -199,9 +196,8 @@ async fn by_cookie(node: &Node, request: &HttpRequest) -> Result<Found, ApiError
         return Ok(Err(AuthError::Missing));
     };
     let checked = node.edge.check_origin(request.method(), request.headers(), peer(request));
-    checked.map_err(|error| {
+    checked.inspect_err(|error| {
         node.metrics.refused.get_or_create(&Kind { kind: error.code().as_str() }).inc();
-        ApiError::new(error.code(), error.to_string())
     })?;
     if !is_secret(&token) {
         return Ok(Err(AuthError::Invalid));
@@ -223,18 +219,15 @@ pub(crate) async fn while_let_in<T>(
         () = lease.ended() => return Err(AuthError::Invalid.into()),
         result = work => result?,
     };
-    tokio::select! {
-        biased;
-        () = lease.ended() => Err(AuthError::Invalid.into()),
-        fresh = timeout(FRESH_WAIT, lease.fresh()) => match fresh {
-            Ok(()) => Ok(value),
-            Err(_elapsed) => Err(ApiError::new(ErrorCode::StoreUnavailable, "the store is out of reach")),
-        },
+    match timeout(CONFIRM_WAIT, lease.confirmed()).await {
+        Ok(Ok(())) => Ok(value),
+        Ok(Err(_have_ended)) => Err(AuthError::Invalid.into()),
+        Err(_elapsed) => Err(ApiError::new(ErrorCode::StoreUnavailable, "the store is out of reach")),
     }
 }
 
 /// How long what is to be handed over is held back until the store says that the credentials still count.
-pub(crate) const FRESH_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const CONFIRM_WAIT: Duration = Duration::from_secs(5);
 
 /// A caller's place among the connections of their user, for as long as it is kept. None while draining, and none for
 /// one who asks too often.
@@ -249,7 +242,7 @@ pub(crate) fn admit(node: &Node, caller: &Caller) -> Result<ConnectionPermit, Ap
     };
     node.metrics.refused.get_or_create(&Kind { kind: code.as_str() }).inc();
     Err(match code {
-        ErrorCode::Draining => ApiError::new(code, "this node is going away"),
+        ErrorCode::Draining => draining(),
         _ => ApiError::new(code, "this user has as many connections as are allowed"),
     })
 }

@@ -10,7 +10,7 @@ use switchboard_store::Talk;
 
 use super::caller::{admit, authenticate};
 use super::held::hold;
-use super::{NodeData, cut, fill, page_size, users};
+use super::{NodeData, fill, page_size, users};
 use crate::packet::data;
 use crate::problem::ApiError;
 
@@ -27,11 +27,8 @@ pub(super) async fn page(
     let (limit, before, account) = (page_size(query.limit), query.before, caller.account);
     let talks =
         node.with_store(|store| async move { store.conversations(&account, before, limit + 1).await });
-    let mut talks = talks.await?;
-    let n_found = talks.len();
-    cut(&mut talks, limit);
-    let talks = fill(talks, |talk| &talk.last.content);
-    let before = talks.last().filter(|_| talks.len() < n_found).map(|talk| talk.last.id);
+    let (talks, has_more) = fill(talks.await?, limit, |talk| &talk.last.content);
+    let before = talks.last().filter(|_| has_more).map(|talk| talk.last.id);
     let conversations = talks.iter().map(conversation).collect();
     Ok(hold(HttpResponse::Ok().json(ConversationsPage { conversations, before }), permit))
 }
@@ -60,13 +57,12 @@ pub(super) async fn history(
     let missing = || ApiError::new(ErrorCode::NotFound, "there is no such conversation");
     let conversation = parse_id(&path).map(ConversationId).ok_or_else(missing)?;
     let (limit, before, reader) = (page_size(query.limit), query.before, caller.account);
-    let mut found = node
+    let found = node
         .with_store(|store| async move { store.history(&reader, conversation, before, limit + 1).await })
         .await?
         .ok_or_else(missing)?;
-    let n_found = found.len();
-    cut(&mut found, limit);
-    let messages: Vec<_> = fill(found, |message| &message.content).iter().map(data).collect();
-    let before = messages.last().filter(|_| messages.len() < n_found).map(|message| message.message_id);
+    let (found, has_more) = fill(found, limit, |message| &message.content);
+    let before = found.last().filter(|_| has_more).map(|message| message.id);
+    let messages = found.iter().map(data).collect();
     Ok(hold(HttpResponse::Ok().json(HistoryPage { messages, before }), permit))
 }

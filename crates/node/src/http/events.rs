@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::{CACHE_CONTROL, ContentType};
+use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
@@ -16,9 +16,8 @@ use switchboard_protocol::{ErrorCode, Seq, ServerFrame, Timestamp};
 use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::caller::{FRESH_WAIT, admit, authenticate, authenticate_opening, time_until, while_let_in};
-use super::socket::Open;
-use super::socket::TicketQuery;
+use super::caller::{CONFIRM_WAIT, admit, authenticate, authenticate_opening, time_until, while_let_in};
+use super::socket::{Open, TicketQuery};
 use super::{NodeData, cursor};
 use crate::commands::store_unavailable;
 use crate::feed::{Feed, PAGE, Step};
@@ -93,7 +92,7 @@ fn reset(cursor: Seq, epoch: &str) -> Result<HttpResponse, ApiError> {
 
 fn respond<F: Serialize>(events: Vec<F>, cursor: Seq, epoch: &str) -> HttpResponse {
     let body = Events { events, cursor, epoch: epoch.to_owned() };
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body)
+    HttpResponse::Ok().json(body)
 }
 
 /// An event stream (WHATWG HTML, section 9.2): `welcome`, then each entry with its position as its id.
@@ -141,7 +140,6 @@ pub(super) async fn stream(
     });
     Ok(HttpResponse::Ok()
         .insert_header(ContentType(actix_web::mime::TEXT_EVENT_STREAM))
-        .insert_header((CACHE_CONTROL, "no-store"))
         // nginx would collect the stream before it passes it on.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(body))
@@ -175,12 +173,8 @@ impl EventStream {
             () = self.lease.ended() => return None,
             step = next => step,
         };
-        tokio::select! {
-            biased;
-            () = self.lease.ended() => return None,
-            // The client comes back for what it has not been given, and gets it when the store answers.
-            fresh = timeout(FRESH_WAIT, self.lease.fresh()) => fresh.ok()?,
-        }
+        // The client comes back for what it has not been given, and gets it when the store answers.
+        timeout(CONFIRM_WAIT, self.lease.confirmed()).await.ok()?.ok()?;
         match step {
             Some(Ok(Step::Items(items))) => {
                 let mut chunk = String::new();

@@ -12,17 +12,15 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use switchboard_protocol::former::{Deleted, ListedUser, Notification, Notifications, UnreadCount, Users};
 use switchboard_protocol::{ErrorCode, Status};
-use switchboard_store::{Message, Outcome};
-use tokio::time::timeout;
+use switchboard_store::{Message, Refusal};
 
 use self::refusal::FormerError;
 use super::caller::{admit, authenticate, check_origin_of_login};
 use super::held::hold;
 use super::{NodeData, accounts, attachments, messages};
 use crate::attachments::{FormLimits, form};
-use crate::commands::{self, carry_out};
+use crate::commands::{self, Done, carry_out};
 use crate::packet::shown_subject;
-use crate::problem::ApiError;
 
 /// The routes.
 pub(super) fn routes(service: &mut web::ServiceConfig) {
@@ -79,9 +77,9 @@ async fn delete(
     let caller = authenticate(&node, &request).await?;
     let command = commands::delete(&node, caller.account.id, messages::message_of(&path)?)?;
     match carry_out(&node, command).await? {
-        Outcome::Committed(_) => Ok(HttpResponse::Ok()
+        Done::Now(_) => Ok(HttpResponse::Ok()
             .json(Deleted { status: Status::Success, message: "Message deleted".to_owned() })),
-        _ => Err(ApiError::new(ErrorCode::NotFound, "there is no such message").into()),
+        Done::Before(_) => Err(commands::explain(Refusal::NotFound).into()),
     }
 }
 
@@ -137,12 +135,9 @@ async fn log_in(
     payload: web::Payload,
 ) -> Result<HttpResponse, FormerError> {
     check_origin_of_login(&node, &request)?;
-    let limits = FormLimits { files: 0, file_bytes: 0 };
+    let limits = FormLimits { files: 0, file_bytes: 0, deadline: LOG_IN_DEADLINE };
     let no_files = async |_: &str, _: &str| Ok(());
-    let reading = form::read(payload, request.headers(), limits, &node.files, no_files);
-    let form = timeout(LOG_IN_DEADLINE, reading).await.unwrap_or_else(|_elapsed| {
-        Err(ApiError::new(ErrorCode::InvalidField, "the form did not come in time"))
-    })?;
+    let form = form::read(payload, request.headers(), limits, &node.files, no_files).await?;
     let (name, password) = (form.field("usn").or(form.field("username")), form.field("password"));
     let (Some(name), Some(password)) = (name, password) else {
         return Err(FormerError::new(ErrorCode::Unauthorized, "a user name and a password are needed"));

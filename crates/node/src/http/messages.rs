@@ -5,11 +5,11 @@ use switchboard_protocol::api::{NewMessage, Read, Sent};
 use switchboard_protocol::client_frame::{SendMessage, parse_id};
 use switchboard_protocol::problem::Problem;
 use switchboard_protocol::{ErrorCode, MessageId, Status};
-use switchboard_store::{Entry, Event, Outcome};
+use switchboard_store::{Entry, Event};
 
 use super::caller::{authenticate, while_let_in};
 use super::{NodeData, body};
-use crate::commands::{self, carry_out};
+use crate::commands::{self, Done, carry_out};
 use crate::packet::data;
 use crate::problem::ApiError;
 
@@ -25,24 +25,21 @@ pub(super) async fn send(
     let text = while_let_in(&caller.lease(&node), body::text(&request, payload)).await?;
     let message = SendMessage::parse(&text).map_err(|error| ApiError::new(error.code, error.message))?;
     let command = commands::send(&node, caller.account.id, message).await?;
-    match carry_out(&node, command).await? {
-        Outcome::Committed(entries) => Ok(HttpResponse::Created().json(sent(entries.first())?)),
-        Outcome::Repeated(entry) => Ok(HttpResponse::Ok().json(sent(Some(&entry))?)),
-        Outcome::Refused(refusal) => Err(commands::explain(refusal)),
-    }
-}
-
-fn sent(entry: Option<&Entry>) -> Result<Sent, ApiError> {
-    match entry {
-        Some(Entry { seq, event: Event::Sent(message), .. }) => Ok(Sent {
-            seq: *seq,
-            message_id: message.id,
-            status: Status::Success,
-            client_message_id: message.client_message_id.clone(),
-            data: data(message),
-        }),
-        _ => Err(ApiError::new(ErrorCode::Internal, "something broke here")),
-    }
+    let done = carry_out(&node, command).await?;
+    let mut response = match done {
+        Done::Now(_) => HttpResponse::Created(),
+        Done::Before(_) => HttpResponse::Ok(),
+    };
+    let Entry { seq, event: Event::Sent(message), .. } = done.entry() else {
+        return Err(commands::broken());
+    };
+    Ok(response.json(Sent {
+        seq: *seq,
+        message_id: message.id,
+        status: Status::Success,
+        client_message_id: message.client_message_id.clone(),
+        data: data(message),
+    }))
 }
 
 /// Marks a received message as read. A repeat changes nothing.
@@ -56,14 +53,8 @@ pub(super) async fn read(
     let caller = authenticate(&node, &request).await?;
     let message_id = message_of(&path)?;
     let command = commands::mark_read(&node, caller.account.id, message_id)?;
-    let outcome = carry_out(&node, command).await?;
-    let entry = match &outcome {
-        Outcome::Committed(entries) => entries.first(),
-        Outcome::Repeated(entry) => Some(entry),
-        Outcome::Refused(_) => None,
-    };
-    let Entry { seq, unread, .. } =
-        entry.ok_or_else(|| ApiError::new(ErrorCode::Internal, "something broke here"))?;
+    let done = carry_out(&node, command).await?;
+    let Entry { seq, unread, .. } = done.entry();
     let body = Read { seq: *seq, message_id, status: Status::Success, unread_count: *unread };
     Ok(HttpResponse::Ok().json(body))
 }

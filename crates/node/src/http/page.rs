@@ -2,7 +2,6 @@
 
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, EntityTag, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use switchboard_web::{ASSETS, Asset};
@@ -28,7 +27,6 @@ fn respond(request: &HttpRequest, asset: &Asset, tag: &str) -> HttpResponse {
         .insert_header((ETAG, tag))
         .insert_header((CACHE_CONTROL, "no-cache"))
         .insert_header((CONTENT_SECURITY_POLICY, switchboard_web::CONTENT_SECURITY_POLICY))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header(("Cross-Origin-Opener-Policy", "same-origin"));
     if is_known { response.finish() } else { response.content_type(asset.media_type).body(asset.body) }

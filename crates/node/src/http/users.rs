@@ -10,7 +10,7 @@ use switchboard_store::Person;
 
 use super::caller::{admit, authenticate};
 use super::held::hold;
-use super::{NodeData, cut, page_size};
+use super::{NodeData, fill, page_size};
 use crate::problem::ApiError;
 
 /// Users by id, all or those with a name.
@@ -35,8 +35,8 @@ pub(super) async fn page(
     let people = node.with_store(|store| async move {
         store.list_users(query.as_deref().map(str::trim), after, limit + 1).await
     });
-    let mut people = people.await?;
-    let after = cut(&mut people, limit).map(|person| person.id);
+    let (people, has_more) = fill(people.await?, limit, |person| &person.full_name);
+    let after = people.last().filter(|_| has_more).map(|person| person.id);
     let body = UsersPage { users: people.iter().map(user).collect(), after };
     Ok(hold(HttpResponse::Ok().json(body), permit))
 }

@@ -140,9 +140,7 @@ impl<'a> Requests<'a> {
                 }));
                 None
             }
-            Some(Err(_)) | None => {
-                Some(refusal(origin, &ApiError::new(ErrorCode::Draining, "this node is going away")))
-            }
+            Some(Err(_)) | None => Some(refusal(origin, &commands::draining())),
         }
     }
 

@@ -10,7 +10,7 @@ use super::budget::{FIELD_BYTES, FIELDS};
 use super::*;
 
 const FORM: &str = "multipart/form-data; boundary=xYx";
-const LIMITS: FormLimits = FormLimits { files: 2, file_bytes: 100_000 };
+const LIMITS: FormLimits = FormLimits { files: 2, file_bytes: 100_000, deadline: Duration::from_secs(3600) };
 
 fn text(name: &str, text: impl AsRef<[u8]>) -> Vec<u8> {
     part(&format!("form-data; name=\"{name}\""), text)

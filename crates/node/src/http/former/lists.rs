@@ -30,7 +30,8 @@ pub(super) async fn get(node: NodeData, request: HttpRequest) -> Result<HttpResp
     // Long ones take memory: no more than a few at a time.
     let turn = node.list_turns.acquire().await;
     let lists = node.with_store(|store| async move { store.lists(&account, before, limit).await }).await?;
-    let (received, sent) = (fill(lists.received, content), fill(lists.sent, content));
+    let (received, _) = fill(lists.received, limit, content);
+    let (sent, _) = fill(lists.sent, limit, content);
     drop(turn);
     let is_unread = |listed: &&Listed| !listed.message.is_read;
     let unread: Vec<_> = received.iter().filter(is_unread).map(|listed| listed.message.id).collect();
@@ -52,7 +53,7 @@ fn check_site(request: &HttpRequest) -> Result<(), ApiError> {
     match site {
         None | Some(b"same-origin" | b"none") => Ok(()),
         Some(_) if request.headers().contains_key(ORIGIN) => Ok(()),
-        Some(_) => Err(ApiError::new(ErrorCode::ForeignOrigin, ForeignOrigin.to_string())),
+        Some(_) => Err(ForeignOrigin.into()),
     }
 }
 
