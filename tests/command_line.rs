@@ -1,8 +1,10 @@
 //! The commands, as an operator runs them: processes of the built binary, each test in a folder of its own.
 
 mod config;
+mod doctor;
 mod identity;
 mod serve;
+mod stop;
 mod store;
 
 use std::io::{BufRead, BufReader, Read};
@@ -18,10 +20,13 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::harness::{DEADLINE, SECRET, switchboard};
+use crate::harness::{DEADLINE, SECRET, servers, switchboard};
 
 /// A test without a cluster.
 type Run = fn(Folder) -> anyhow::Result<()>;
+
+/// A test that makes its folder itself.
+type RunAlone = fn() -> anyhow::Result<()>;
 
 /// A [`Trial`]'s name and function, named after the function.
 macro_rules! named {
@@ -33,12 +38,18 @@ const TESTS: &[(&str, Run)] = named![
     config::a_taken_port_is_named,
     config::help_needs_nothing,
     config::tokens_need_a_secret,
+    doctor::all_is_well_on_sqlite,
+    doctor::files_that_cannot_be_kept_are_a_problem,
+    doctor::a_low_limit_on_files_is_named,
     identity::keys_are_made_listed_and_revoked,
     identity::users_are_disabled_and_enabled,
     identity::imported_passwords_are_those_to_log_in_by,
     serve::a_node_says_where_it_is_and_nothing_secret,
     serve::a_file_is_served_once,
     serve::a_signal_right_after_the_first_line_is_heard,
+    stop::an_idle_node_ends_quickly,
+    stop::a_second_signal_ends_at_once,
+    stop::operators_have_an_address_of_their_own,
     serve::a_killed_node_has_lost_nothing,
     serve::a_health_check_tells_by_its_status,
     serve::printed_tokens_are_accepted,
@@ -49,12 +60,26 @@ const TESTS: &[(&str, Run)] = named![
     store::a_bad_file_is_imported_not_at_all,
 ];
 
+/// What needs Postgres and Redis.
+const WITH_SERVERS: &[(&str, RunAlone)] = &[
+    ("doctor::all_is_well_on_postgres_and_redis", doctor::all_is_well_on_postgres_and_redis),
+    ("doctor::what_loses_messages_is_named", doctor::what_loses_messages_is_named),
+    ("doctor::what_does_not_answer_takes_seconds", doctor::what_does_not_answer_takes_seconds),
+    ("doctor::a_newer_schema_is_served", doctor::a_newer_schema_is_served),
+];
+
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |(name, run): &(&'static str, Run)| {
         let run = *run;
         Trial::test(format!("command_line::{name}"), move || Ok(run(Folder::new()?)?))
     };
-    TESTS.iter().map(trial).collect()
+    let without_servers = !servers::missing().is_empty() && !servers::required();
+    let with_servers = |(name, run): &(&'static str, RunAlone)| {
+        let run = *run;
+        let trial = Trial::test(format!("command_line::{name}"), move || Ok(run()?));
+        trial.with_ignored_flag(without_servers)
+    };
+    TESTS.iter().map(trial).chain(WITH_SERVERS.iter().map(with_servers)).collect()
 }
 
 /// Where a test's files are, and the environment of its commands.
@@ -170,10 +195,16 @@ struct Node {
 }
 
 impl Node {
+    /// Sends a signal.
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let child = self.child.as_ref().context("it runs")?;
+        Ok(signal::kill(Pid::from_raw(child.id().try_into()?), signal)?)
+    }
+
     /// Sends a signal and waits for the end. Gives the status, the rest of the output and the log.
     fn end(mut self, signal: Signal) -> anyhow::Result<(ExitStatus, String, String)> {
+        self.signal(signal)?;
         let child = self.child.take().context("it runs")?;
-        signal::kill(Pid::from_raw(child.id().try_into()?), signal)?;
         let status = in_time(child, |mut child| child.wait()).context("the node does not end")??;
         let read = |thread: Option<thread::JoinHandle<String>>| thread.and_then(|thread| thread.join().ok());
         let output = read(self.output.take()).context("it was read")?;

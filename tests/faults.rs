@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use nix::sys::signal::{self, Signal};
 use serde_json::json;
 use switchboard_protocol::UserId;
 use tokio::time::Instant;
@@ -11,7 +10,7 @@ use tokio::time::Instant;
 use crate::harness::http::{bearer, get};
 use crate::harness::socket::Socket;
 use crate::harness::{Cluster, DEADLINE, connected, eventually, next_entry_within, next_message};
-use crate::{BOTH, PROCESSES, Test, test};
+use crate::{PROCESSES, Test, test};
 
 pub(crate) const TESTS: &[Test] = &[
     test!(redis_goes_and_comes_back, PROCESSES),
@@ -20,7 +19,6 @@ pub(crate) const TESTS: &[Test] = &[
     test!(postgres_freezes, PROCESSES),
     test!(postgres_goes_and_comes_back, PROCESSES),
     test!(a_node_is_killed, PROCESSES),
-    test!(a_node_stops, BOTH),
 ];
 
 /// The sweep's bound, tripled.
@@ -189,29 +187,5 @@ async fn a_node_is_killed(mut cluster: Cluster) -> anyhow::Result<()> {
     sending.await??;
     ensure!(bob.gaps() == 0);
     ensure!(cluster.store.count_messages().await? == MESSAGES as i64);
-    cluster.finish().await
-}
-
-async fn a_node_stops(mut cluster: Cluster) -> anyhow::Result<()> {
-    let mut bob = Socket::open(&cluster, 0, 2, "").await?;
-    bob.next().await?;
-    // A client that takes nothing does not hold it up.
-    let _stalled = Socket::open(&cluster, 0, 3, "").await?;
-    let begun = Instant::now();
-    let goodbye = tokio::spawn(async move {
-        let reconnect = bob.next().await?;
-        anyhow::Ok((reconnect, bob.close_code().await?))
-    });
-    cluster.stop_node(0).await?;
-    let (reconnect, code) = goodbye.await??;
-    ensure!(reconnect["type"] == "reconnect" && reconnect["after_ms"].as_u64().is_some_and(|ms| ms <= 5_000));
-    ensure!(code == 1012);
-    ensure!(begun.elapsed() < Duration::from_secs(3 * 10), "within its drain time");
-    // A second signal stops at once.
-    if cluster.pair == crate::harness::Pair::PostgresRedis {
-        let pid = cluster.pid(1);
-        signal::kill(pid, Signal::SIGTERM)?;
-        cluster.stop_node(1).await?;
-    }
     cluster.finish().await
 }

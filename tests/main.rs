@@ -10,15 +10,19 @@ mod browser;
 mod command_line;
 mod contract;
 mod delivery;
+mod drain;
 mod faults;
 mod frames;
 mod harness;
 mod identity;
 mod mix;
+mod observe;
+mod operations;
 mod polling;
 mod queries;
 mod race;
 mod resume;
+mod upgrade;
 
 use std::sync::Arc;
 
@@ -66,17 +70,22 @@ fn main() {
         bounds::TESTS,
         contract::TESTS,
         delivery::TESTS,
+        drain::TESTS,
         faults::TESTS,
         frames::TESTS,
         identity::TESTS,
         mix::TESTS,
+        observe::TESTS,
+        operations::TESTS,
         polling::TESTS,
         queries::TESTS,
         race::TESTS,
         resume::TESTS,
+        upgrade::TESTS,
     ];
     let mut trials = command_line::trials();
     trials.extend(browser::trials(&runtime));
+    trials.extend(operations::trials(&runtime));
     for test in modules.into_iter().flatten() {
         for pair in test.pairs {
             let runtime = Arc::clone(&runtime);
@@ -85,6 +94,12 @@ fn main() {
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A figure that somebody may want to write down: on standard output, whatever becomes of the test.
+pub(crate) fn tell(line: std::fmt::Arguments<'_>) {
+    // Nobody listens if it is closed.
+    let _ = std::io::Write::write_fmt(&mut std::io::stdout().lock(), format_args!("  {line}\n"));
 }
 
 fn run(runtime: &tokio::runtime::Runtime, test: &Test, pair: Pair) -> Result<(), Failed> {

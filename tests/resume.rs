@@ -96,7 +96,7 @@ async fn a_peer_that_takes_nothing_is_let_go(cluster: Cluster) -> anyhow::Result
     eventually("the socket is closed", Duration::from_secs(3 * 30), gone).await?;
     let closed = crate::harness::http::get(cluster.address(1), "/metrics", &[]).await?;
     ensure!(
-        closed.body.contains("switchboard_sessions_closed_total{kind=\"too_slow\"} 1"),
+        closed.body.contains("switchboard_sessions_closed_total{reason=\"too_slow\"} 1"),
         "{}",
         closed.body
     );
@@ -142,6 +142,6 @@ async fn a_session_that_does_not_read(cluster: Cluster) -> anyhow::Result<()> {
             "at {n}: {frame}"
         );
     }
-    ensure!(metric(cluster.address(1), "switchboard_sessions_lagged_total").await? > 0.0);
+    ensure!(metric(cluster.address(1), r#"switchboard_drops_total{reason="session_full"}"#).await? > 0.0);
     cluster.finish().await
 }

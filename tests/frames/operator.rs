@@ -79,19 +79,22 @@ pub(super) async fn what_happened_is_counted(cluster: Cluster) -> anyhow::Result
     ask(&mut ann, r#"{"type":"get_unread_count","request_id":1}"#).await?;
     ensure!(Socket::handshake(&cluster, 0, Some("Bearer garbage"), "").await?.is_err());
     let expect = [
-        (r#"switchboard_commands_total{kind="committed"}"#, 5.0),
-        (r#"switchboard_commands_total{kind="repeated"}"#, 1.0),
-        (r#"switchboard_commands_total{kind="refused"}"#, 1.0),
-        (r#"switchboard_frames_received_total{kind="send_message"}"#, 7.0),
-        (r#"switchboard_frames_received_total{kind="ping"}"#, 2.0),
-        (r#"switchboard_frames_received_total{kind="get_unread_count"}"#, 1.0),
-        (r#"switchboard_frames_received_total{kind="invalid"}"#, 1.0),
-        (r#"switchboard_errors_sent_total{kind="invalid_json"}"#, 1.0),
-        (r#"switchboard_errors_sent_total{kind="unknown_recipient"}"#, 1.0),
-        (r#"switchboard_refused_total{kind="unauthorized"}"#, 1.0),
-        (r#"switchboard_sessions{kind="websocket"}"#, 1.0),
-        ("switchboard_writer_queue", 0.0),
-        ("switchboard_hub_forwarded_total", 5.0),
+        (r#"switchboard_commands_total{outcome="committed"}"#, 5.0),
+        (r#"switchboard_commands_total{outcome="repeated"}"#, 1.0),
+        (r#"switchboard_commands_total{outcome="refused"}"#, 1.0),
+        (r#"switchboard_frames_received_total{type="send_message"}"#, 7.0),
+        (r#"switchboard_frames_received_total{type="ping"}"#, 2.0),
+        (r#"switchboard_frames_received_total{type="get_unread_count"}"#, 1.0),
+        (r#"switchboard_frames_received_total{type="invalid"}"#, 1.0),
+        (r#"switchboard_errors_sent_total{code="invalid_json"}"#, 1.0),
+        (r#"switchboard_errors_sent_total{code="unknown_recipient"}"#, 1.0),
+        (r#"switchboard_requests_refused_total{code="unauthorized"}"#, 1.0),
+        (r#"switchboard_sessions{transport="websocket"}"#, 1.0),
+        ("switchboard_writer_queue_commands", 0.0),
+        (r#"switchboard_hub_packets_total{outcome="forwarded"}"#, 5.0),
+        ("switchboard_messages_accepted_total", 5.0),
+        (r#"switchboard_frames_sent_total{type="message_sent"}"#, 6.0),
+        (r#"switchboard_delivery_seconds_count{origin="here"}"#, 5.0),
     ];
     for (name, value) in expect {
         let counted = metric(cluster.address(0), name).await?;

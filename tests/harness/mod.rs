@@ -6,6 +6,7 @@
 pub(crate) mod http;
 pub(crate) mod servers;
 pub(crate) mod socket;
+pub(crate) mod talker;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -21,11 +22,12 @@ use switchboard_channel_layer::MemoryBus;
 use switchboard_client::{Backoff, Client, Config as ClientConfig, Event};
 use switchboard_node::auth::{Tokens, hash_now};
 use switchboard_node::config::{Config, Overrides};
-use switchboard_node::node::{Parts, RunningNode};
+use switchboard_node::node::{Listeners, Parts, RunningNode};
 use switchboard_protocol::{MessageData, Seq, ServerFrame, UserId};
 use switchboard_store::{Import, Store};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -73,6 +75,7 @@ impl Cluster {
             ("SWITCHBOARD_DATA_DIR", folder.path().display().to_string()),
             ("SWITCHBOARD_LIMITS__MESSAGES_PER_SECOND", "1000000".to_owned()),
             ("SWITCHBOARD_LIMITS__MESSAGES_BURST", "1000000".to_owned()),
+            ("SWITCHBOARD_SERVER__DRAIN_QUIET_SECONDS", "0".to_owned()),
         ];
         if pair == Pair::PostgresRedis {
             let server = tokio::task::block_in_place(servers::Postgres::start)?;
@@ -99,16 +102,22 @@ impl Cluster {
         let nodes = Vec::new();
         let mut cluster = Self { pair, nodes, store, settings, bus, redis, postgres, folder };
         for _ in 0..2 {
-            let node = cluster.start_node().await?;
-            cluster.nodes.push(Some(node));
+            cluster.add_node().await?;
         }
         Ok(cluster)
     }
 
-    async fn start_node(&self) -> anyhow::Result<TestNode> {
+    /// Starts one node more.
+    pub(crate) async fn add_node(&mut self) -> anyhow::Result<()> {
+        let node = self.start_node("127.0.0.1:0").await?;
+        self.nodes.push(Some(node));
+        Ok(())
+    }
+
+    async fn start_node(&self, listen: &str) -> anyhow::Result<TestNode> {
         match self.pair {
             Pair::PostgresRedis => {
-                let mut child = self.command(&["serve"]).stdout(Stdio::piped()).spawn()?;
+                let mut child = self.command(&["serve", "--listen", listen]).stdout(Stdio::piped()).spawn()?;
                 let output = child.stdout.take().context("it was asked for")?;
                 let mut line = String::new();
                 tokio::task::block_in_place(|| BufReader::new(output).read_line(&mut line))?;
@@ -120,10 +129,10 @@ impl Cluster {
                 let (layer, events) = self.bus.connect();
                 let deployment = self.store.deployment().await?;
                 let parts = Parts { store: self.store.clone(), layer, events, deployment };
-                let listener = TcpListener::bind("127.0.0.1:0")?;
+                let listeners = Listeners { clients: TcpListener::bind(listen)?, operators: None };
                 let config = config(&self.settings)?;
                 Ok(TestNode::Here(Box::new(
-                    RunningNode::start(&config, listener, parts, tracker, stop).await?,
+                    RunningNode::start(&config, listeners, parts, tracker, stop).await?,
                 )))
             }
         }
@@ -160,16 +169,31 @@ impl Cluster {
 
     /// Stops a node as an operator would, and checks that it ends well.
     pub(crate) async fn stop_node(&mut self, node: usize) -> anyhow::Result<()> {
-        match self.nodes[node].take() {
+        match self.begin_stop(node)? {
+            Some(stopping) => stopping.await?,
+            None => Ok(()),
+        }
+    }
+
+    /// The same without waiting for the end. Nothing for a node that does not run.
+    pub(crate) fn begin_stop(
+        &mut self,
+        node: usize,
+    ) -> anyhow::Result<Option<JoinHandle<anyhow::Result<()>>>> {
+        Ok(match self.nodes[node].take() {
             Some(TestNode::Process(child, _)) => {
                 signal::kill(Pid::from_raw(child.id().try_into()?), Signal::SIGTERM)?;
-                let status = wait_for_exit(child).await?;
-                ensure!(status.success(), "node {node} ended with {status}");
+                Some(tokio::spawn(async move {
+                    let status = wait_for_exit(child).await?;
+                    ensure!(status.success(), "node {node} ended with {status}");
+                    Ok(())
+                }))
             }
-            Some(TestNode::Here(node)) => timeout(DEADLINE, node.stop()).await?,
-            None => {}
-        }
-        Ok(())
+            Some(TestNode::Here(node)) => {
+                Some(tokio::spawn(async move { Ok(timeout(DEADLINE, node.stop()).await?) }))
+            }
+            None => None,
+        })
     }
 
     /// Kills a node where it stands.
@@ -185,7 +209,15 @@ impl Cluster {
     /// Starts a node again, at another address.
     pub(crate) async fn restart_node(&mut self, node: usize) -> anyhow::Result<()> {
         self.stop_node(node).await?;
-        self.nodes[node] = Some(self.start_node().await?);
+        self.nodes[node] = Some(self.start_node("127.0.0.1:0").await?);
+        Ok(())
+    }
+
+    /// Stops a node and starts it again at the same address.
+    pub(crate) async fn restart_node_in_place(&mut self, node: usize) -> anyhow::Result<()> {
+        let listen = self.address(node).to_string();
+        self.stop_node(node).await?;
+        self.nodes[node] = Some(self.start_node(&listen).await?);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! A WebSocket as it comes, for what a well-behaved client would never send.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, bail};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
@@ -41,8 +43,16 @@ impl Socket {
         headers: &[String],
         query: &str,
     ) -> anyhow::Result<Result<Self, (u16, Value)>> {
-        let mut request =
-            format!("ws://{}/ws/messages/?{query}", cluster.address(node)).into_client_request()?;
+        Self::connect(cluster.address(node), headers, query).await
+    }
+
+    /// The same at an address, which may be that of a node that is being stopped.
+    pub(crate) async fn connect(
+        address: SocketAddr,
+        headers: &[String],
+        query: &str,
+    ) -> anyhow::Result<Result<Self, (u16, Value)>> {
+        let mut request = format!("ws://{address}/ws/messages/?{query}").into_client_request()?;
         for line in headers {
             let (name, value) = line.split_once(": ").context("a header line")?;
             request.headers_mut().append(http::HeaderName::from_bytes(name.as_bytes())?, value.parse()?);
@@ -86,7 +96,8 @@ impl Socket {
         }
     }
 
-    async fn next_message(&mut self) -> anyhow::Result<Message> {
+    /// Whatever comes next.
+    pub(crate) async fn next_message(&mut self) -> anyhow::Result<Message> {
         let next = timeout(DEADLINE, self.0.next()).await.context("nothing came")?;
         Ok(next.context("the connection ended")??)
     }

@@ -1,54 +1,14 @@
 //! What opens a door is written down nowhere.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Stdio};
 
 use anyhow::{Context, ensure};
-use nix::sys::signal::{self, Signal};
-use nix::unistd::Pid;
 use serde_json::json;
 
 use super::{FROM_OUR_PAGE, api_key, cookie, log_in, on_behalf, post, ticket};
 use crate::harness::http::{EventStream, bearer, get, send, send_json};
+use crate::harness::talker::Talker;
 use crate::harness::{Cluster, SECRET, token};
-
-/// A node that says all it has to say, into a file.
-struct Talker {
-    child: Child,
-    address: SocketAddr,
-    log: tempfile::NamedTempFile,
-}
-
-impl Talker {
-    fn start(cluster: &Cluster, format: &str) -> anyhow::Result<Self> {
-        let log = tempfile::NamedTempFile::new()?;
-        let mut command = cluster.command(&["serve"]);
-        command.env("SWITCHBOARD_LOG__LEVEL", "trace").env("SWITCHBOARD_LOG__FORMAT", format);
-        let mut child = command.stdout(Stdio::piped()).stderr(File::create(log.path())?).spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("it was asked for")?).read_line(&mut line)?;
-        let address = line.trim().rsplit("http://").next().and_then(|address| address.parse().ok());
-        let address = address.with_context(|| format!("first line: `{line}`"))?;
-        Ok(Self { child, address, log })
-    }
-
-    /// Stops it, and gives what it said.
-    fn end(mut self) -> anyhow::Result<String> {
-        signal::kill(Pid::from_raw(self.child.id().try_into()?), Signal::SIGTERM)?;
-        self.child.wait()?;
-        Ok(std::fs::read_to_string(self.log.path())?)
-    }
-}
-
-impl Drop for Talker {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 const PASSWORDS: [&str; 3] = ["a-password-of-ann", "a-wrong-password", "a-password-that-is-too-much"];
 
@@ -97,10 +57,16 @@ async fn come_in(address: SocketAddr, key: &str) -> anyhow::Result<Vec<String>> 
 pub(super) async fn no_secret_is_told(cluster: Cluster) -> anyhow::Result<()> {
     let key = api_key(&cluster, "orders").await?;
     for format in ["pretty", "json"] {
-        let talker = tokio::task::block_in_place(|| Talker::start(&cluster, format))?;
+        // What says everything, to a collector that is not there too.
+        let settings = [
+            ("SWITCHBOARD_LOG__LEVEL", "trace"),
+            ("SWITCHBOARD_LOG__FORMAT", format),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+        ];
+        let talker = tokio::task::block_in_place(|| Talker::start(&cluster, &settings))?;
         let secrets = come_in(talker.address, &key).await?;
         let metrics = get(talker.address, "/metrics", &[]).await?.body;
-        ensure!(metrics.contains("switchboard_refused_total"), "{metrics}");
+        ensure!(metrics.contains("switchboard_requests_refused_total"), "{metrics}");
         let log = tokio::task::block_in_place(|| talker.end())?;
         ensure!(log.contains("TRACE") || log.contains("DEBUG"), "it says little: {log}");
         for secret in &secrets {

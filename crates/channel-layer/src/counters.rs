@@ -1,15 +1,18 @@
 //! What the layer counts. Every drop is counted; nothing here ever goes back, except the gauge.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What a node's layer has counted since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Publications that the back end took.
     pub published: u64,
-    /// Publications that were dropped: the queue was full, the link was down, or it was lost before the answer came (then
-    /// some may have gone out all the same).
-    pub publish_dropped: u64,
+    /// Publications that were dropped because the link was down, or was lost before the answer came (then some may have gone
+    /// out all the same), or because the back end refused them.
+    pub publish_down: u64,
+    /// Publications that were dropped because the queue was full.
+    pub publish_full: u64,
     /// Messages handed to the node's receiver.
     pub received: u64,
     /// Messages dropped because the node's receiver was full.
@@ -19,6 +22,8 @@ pub struct Counters {
     pub reconnects: u64,
     /// Times that the probe stayed away for so long that both links were made anew.
     pub probes_lost: u64,
+    /// How long the last probe took to come back. Zero before the first, and within a process.
+    pub probe: Duration,
     /// Channels that are wanted now. A gauge.
     pub subscriptions: u64,
 }
@@ -27,11 +32,14 @@ pub struct Counters {
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) published: Count,
-    pub(crate) publish_dropped: Count,
+    pub(crate) publish_down: Count,
+    pub(crate) publish_full: Count,
     pub(crate) received: Count,
     pub(crate) received_dropped: Count,
     pub(crate) reconnects: Count,
     pub(crate) probes_lost: Count,
+    /// In microseconds.
+    pub(crate) probe: AtomicU64,
 }
 
 impl Tally {
@@ -39,11 +47,13 @@ impl Tally {
     pub(crate) fn snapshot(&self, subscriptions: usize) -> Counters {
         Counters {
             published: self.published.get(),
-            publish_dropped: self.publish_dropped.get(),
+            publish_down: self.publish_down.get(),
+            publish_full: self.publish_full.get(),
             received: self.received.get(),
             received_dropped: self.received_dropped.get(),
             reconnects: self.reconnects.get(),
             probes_lost: self.probes_lost.get(),
+            probe: Duration::from_micros(self.probe.load(Ordering::Relaxed)),
             subscriptions: subscriptions as u64,
         }
     }

@@ -29,5 +29,6 @@ pub use layer::{ChannelLayer, Down, Status};
 pub use memory::MemoryBus;
 
 pub use self::redis::{
-    ConfigError, InspectError, OutputBufferLimit, RedisConfig, RedisReport, connect_redis, inspect_redis,
+    ClockOffset, ConfigError, InspectError, MemoryLimit, OutputBufferLimit, RedisConfig, RedisReport,
+    connect_redis, inspect_redis,
 };

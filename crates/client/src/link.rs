@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use futures_util::{Sink, SinkExt, Stream, StreamExt, future};
 use secrecy::{ExposeSecret, SecretString};
 use switchboard_protocol::problem::Problem;
-use switchboard_protocol::{CloseCode, Incoming, Reaction, Seq, ServerFrame, Welcome};
+use switchboard_protocol::{CloseCode, ErrorCode, Incoming, Reaction, Seq, ServerFrame, Welcome};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -78,7 +78,9 @@ impl Loss {
         let body = response.body().as_deref().unwrap_or_default();
         let problem = serde_json::from_slice::<Problem>(body).ok();
         let title = problem.as_ref().map_or(String::new(), |problem| format!(": {}", problem.title));
-        let wait = problem.and_then(|problem| problem.retry_after_ms).map(Duration::from_millis);
+        // It is not for a node that goes away to say when another one is to be asked.
+        let wait = problem.filter(|problem| problem.code != ErrorCode::Draining);
+        let wait = wait.and_then(|problem| problem.retry_after_ms).map(Duration::from_millis);
         Self {
             code: Some(status.as_u16()),
             after: wait.map(|wait| wait.mul_f64(1.0 + rand::random::<f64>())),

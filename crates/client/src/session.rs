@@ -42,7 +42,7 @@ pub(crate) struct Session {
 #[derive(Debug, Default)]
 struct Connection {
     welcomed_at: Option<Instant>,
-    /// When to leave this node, because it said that it goes away.
+    /// When to leave this node, because it said that it goes away. It serves us until then.
     leave_at: Option<Instant>,
     /// Whether an entry was left out for a consumer that had no room: from then on the connection serves only
     /// answers, until the consumer has taken everything and the next connection resumes from the cursor.
@@ -81,10 +81,9 @@ impl Session {
             if uptime > self.config.backoff.cap(failures) {
                 failures = 0;
             }
-            let delay = (connection.leave_at)
-                .map(|at| at.saturating_duration_since(Instant::now()))
-                .or(loss.after)
-                .unwrap_or_else(|| self.config.backoff.delay(failures));
+            // Who was told to leave has had its own time for that; who is told again and again waits.
+            let leave = (connection.leave_at.is_some() && failures == 0).then_some(Duration::ZERO);
+            let delay = leave.or(loss.after).unwrap_or_else(|| self.config.backoff.delay(failures));
             failures = failures.saturating_add(1);
             self.feed.push(Event::Disconnected { reason: loss.reason.clone(), code: loss.code });
             if loss.reaction != Reaction::Reconnect {

@@ -111,6 +111,9 @@ fn write_traffic(text: &mut String, tally: &Tally, usage: &Usage, verdict: &Verd
     writeln!(text, "  gaps             {}", verdict.gaps)?;
     writeln!(text, "  retried          {} ({} overtaken meanwhile)", verdict.retries, verdict.overtaken)?;
     writeln!(text, "  disconnects      {}", count(&tally.disconnects))?;
+    let [p50, _, p99, max] = tally.reconnect.summary();
+    write!(text, "  reconnects       {}", tally.reconnect.count())?;
+    writeln!(text, " (ms away: p50 {p50:.1}, p99 {p99:.1}, max {max:.1})")?;
     writeln!(text, "  skipped          {}", count(&tally.skipped))?;
     if let Some(refusal) = &verdict.last_refusal {
         writeln!(text, "  for example      {refusal}")?;

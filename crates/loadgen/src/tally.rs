@@ -7,7 +7,8 @@ use anyhow::Context;
 use hdrhistogram::Histogram;
 use tokio::time::{Duration, Instant};
 
-/// Shared by all users. Counters are of the whole run, latencies of the measured window.
+/// Shared by all users. Counters are of the whole run, latencies of the measured window but for
+/// `reconnect`.
 #[derive(Debug)]
 pub(crate) struct Tally {
     /// When the measured window begins and ends.
@@ -19,6 +20,8 @@ pub(crate) struct Tally {
     /// Messages that were due and not sent, because their user was too far behind.
     pub(crate) skipped: AtomicU64,
     pub(crate) disconnects: AtomicU64,
+    /// From the end of a user's connection to the next `welcome`, over the whole run.
+    pub(crate) reconnect: Latency,
     /// From when a message was due until its recipient had it.
     pub(crate) delivery: Latency,
     /// From when a message was due until its sender had the acknowledgement.
@@ -36,6 +39,7 @@ impl Tally {
             delivered: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             disconnects: AtomicU64::new(0),
+            reconnect: Latency::new()?,
             delivery: Latency::new()?,
             acknowledgement: Latency::new()?,
             lag: Latency::new()?,
@@ -67,6 +71,11 @@ impl Latency {
             // The histogram grows as it must; only a value that no memory could hold is an error.
             let _ = self.locked().record(micros);
         }
+    }
+
+    /// How many were recorded.
+    pub(crate) fn count(&self) -> u64 {
+        self.locked().len()
     }
 
     /// p50, p90, p99 and the longest, in milliseconds.

@@ -50,6 +50,8 @@ pub(crate) struct Record {
     pub(crate) wire_duplicates: u64,
     pub(crate) wire_gaps: u64,
     pub(crate) retries: u64,
+    /// Since when the user is not connected.
+    pub(crate) gone_at: Option<Instant>,
     pub(crate) last_refusal: Option<RequestError>,
 }
 
@@ -124,6 +126,11 @@ impl User {
             }
             Event::Disconnected { .. } => {
                 self.tally.disconnects.fetch_add(1, Ordering::Relaxed);
+                // A failed attempt disconnects too: away is who was connected last.
+                self.record.gone_at.get_or_insert_with(Instant::now);
+            }
+            Event::Connected(_) => {
+                self.tally.reconnect.record(self.record.gone_at.take().map(|at| at.elapsed()));
             }
             _ => {}
         }

@@ -71,6 +71,12 @@ struct ServeOptions {
         help = "Address and port to listen on [environment: SWITCHBOARD_LISTEN]"
     )]
     listen: Option<String>,
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        help = "Another one for health and metrics alone [environment: SWITCHBOARD_ADMIN_LISTEN]"
+    )]
+    admin_listen: Option<String>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -79,6 +85,8 @@ enum Command {
     Serve(ServeOptions),
     /// Bring the schema of the store up to date
     Migrate,
+    /// After a backup was restored, with all nodes stopped: have every client load anew
+    Restored,
     /// Manage users
     #[command(subcommand)]
     User(UserCommand),
@@ -100,6 +108,8 @@ pub enum Task {
     Serve,
     /// Bring the schema of the store up to date.
     Migrate,
+    /// Have every client load anew.
+    Restored,
     /// Manage users.
     User(UserCommand),
     /// Manage the keys of back ends.
@@ -209,27 +219,32 @@ impl Cli {
             None => Task::Serve,
             Some(Command::Serve(options)) => {
                 let listen = options.listen.or(serve.listen);
-                return Ok((Task::Serve, global.into_overrides(listen)));
+                let admin_listen = options.admin_listen.or(serve.admin_listen);
+                return Ok((Task::Serve, global.into_overrides(ServeOptions { listen, admin_listen })));
             }
             Some(Command::Migrate) => Task::Migrate,
+            Some(Command::Restored) => Task::Restored,
             Some(Command::User(command)) => Task::User(command),
             Some(Command::ApiKey(command)) => Task::ApiKey(command),
             Some(Command::Token(options)) => Task::Token(options),
             Some(Command::Doctor(options)) => Task::Doctor(options),
             Some(Command::Healthcheck(options)) => Task::Healthcheck(options),
         };
-        if task != Task::Serve && serve.listen.is_some() {
-            let message = "--listen is an option of `switchboard serve`";
+        let of_serve = [("--listen", &serve.listen), ("--admin-listen", &serve.admin_listen)];
+        let given = of_serve.into_iter().find(|(_, value)| task != Task::Serve && value.is_some());
+        if let Some((option, _)) = given {
+            let message = format!("{option} is an option of `switchboard serve`");
             return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
         }
-        Ok((task, global.into_overrides(serve.listen)))
+        Ok((task, global.into_overrides(serve)))
     }
 }
 
 impl GlobalOptions {
-    fn into_overrides(self, listen: Option<String>) -> Overrides {
+    fn into_overrides(self, serve: ServeOptions) -> Overrides {
         let Self { config, database_url, redis_url, data_dir } = self;
-        Overrides { file: config, listen, data_dir, database_url, redis_url }
+        let ServeOptions { listen, admin_listen } = serve;
+        Overrides { file: config, listen, admin_listen, data_dir, database_url, redis_url }
     }
 }
 

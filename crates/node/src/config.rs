@@ -60,6 +60,8 @@ pub struct Overrides {
     pub file: Option<PathBuf>,
     /// `server.listen`.
     pub listen: Option<String>,
+    /// `server.admin_listen`.
+    pub admin_listen: Option<String>,
     /// `server.data_dir`.
     pub data_dir: Option<String>,
     /// `store.database_url`.
@@ -97,6 +99,7 @@ impl Config {
 
     /// What no key can be refused for alone.
     fn check(&self) -> Result<(), String> {
+        self.server.check()?;
         let AuthConfig { jwks_url, jwks_file, jwt_issuer, jwt_audience, .. } = &self.auth;
         let key = match (jwks_url, jwks_file) {
             (None, None) => return Ok(()),

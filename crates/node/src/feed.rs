@@ -13,8 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use crate::hub::{Attachment, HubHandle, Item};
-use crate::metrics::Metrics;
-use crate::packet::Packet;
+use crate::packet::{Packet, Way};
 
 /// Entries in a page.
 pub const PAGE: i64 = 100;
@@ -32,8 +31,6 @@ pub struct Source {
     pub store: switchboard_store::Store,
     /// The runtime that the store's connections belong to.
     pub backend: Handle,
-    /// What is counted.
-    pub metrics: std::sync::Arc<Metrics>,
 }
 
 /// A cursor on a mailbox.
@@ -59,6 +56,9 @@ pub enum Step {
     Items(VecDeque<Item>),
     /// The store knows nothing of the cursor: it is now this.
     Reset(Seq),
+    /// The next entry is none that this version can read, as while a fleet is upgraded. A node of a later one may: the
+    /// client must find it, with its cursor where it is.
+    Unreadable,
 }
 
 impl Source {
@@ -90,7 +90,7 @@ impl Source {
     /// Up to `limit` entries after a position, read once, as they would come from a feed.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], and [`StoreError::Rejected`] for an entry that cannot be read.
+    /// [`StoreError::Unavailable`], and [`StoreError::Unreadable`] if the first entry is none that can be read.
     pub async fn page(
         &self,
         mailbox: MailboxId,
@@ -163,7 +163,6 @@ impl Feed {
             return None;
         }
         let Ok(mut items) = self.attachment.outlet().take().await else {
-            self.source.metrics.sessions_lagged.inc();
             self.attach_again(Duration::ZERO);
             return None;
         };
@@ -195,6 +194,10 @@ impl Feed {
                     None
                 }
             },
+            Err(error @ StoreError::Unreadable(_)) => {
+                tracing::error!("{error}: its owner is sent to another node");
+                Some(Step::Unreadable)
+            }
             Err(error) => {
                 self.wait(&error);
                 None
@@ -228,12 +231,12 @@ fn items(entries: Vec<Entry>) -> Result<VecDeque<Item>, StoreError> {
     let mut items = VecDeque::with_capacity(entries.len());
     let mut bytes = 0;
     for entry in entries {
-        let packet = Packet::of_entry(&entry).map_err(|error| StoreError::Rejected(error.to_string()))?;
+        let packet = Packet::of_entry(&entry, Way::Paged).map_err(|error| StoreError::Rejected(error.to_string()))?;
         bytes += packet.frame.len();
         if bytes > PAGE_BYTES && !items.is_empty() {
             break;
         }
-        items.push_back(Item { seq: packet.seq, unread: packet.unread, frame: packet.frame });
+        items.push_back(packet.into());
     }
     Ok(items)
 }

@@ -1,5 +1,6 @@
 //! The routes, all on one screen.
 
+mod access;
 mod accounts;
 mod attachments;
 mod body;
@@ -13,6 +14,7 @@ mod messages;
 mod openapi;
 mod page;
 mod socket;
+mod tracked;
 mod users;
 
 use std::sync::Arc;
@@ -23,8 +25,24 @@ use switchboard_store::Account;
 
 use crate::problem::{query_config, unknown_path, wrong_method};
 use crate::state::Node;
+pub(crate) use access::log;
+pub(crate) use tracked::track;
 
-/// Every route of a node.
+/// Every route of a node, where what it counts has no address of its own.
+pub(crate) fn all_routes(service: &mut web::ServiceConfig) {
+    service.service(get("/metrics", web::get().to(health::metrics))).configure(routes);
+}
+
+/// What operators have an address of their own for.
+pub(crate) fn operators_routes(service: &mut web::ServiceConfig) {
+    service
+        .service(get("/live", web::get().to(health::live)))
+        .service(get("/ready", web::get().to(health::ready_to_operator)))
+        .service(get("/metrics", web::get().to(health::metrics_to_operator)))
+        .default_service(web::to(unknown_path));
+}
+
+/// Every route for clients.
 pub(crate) fn routes(service: &mut web::ServiceConfig) {
     service
         .app_data(query_config())
@@ -50,7 +68,6 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
         .service(get("/api/v1/openapi.json", web::get().to(openapi::document)))
         .service(get("/live", web::get().to(health::live)))
         .service(get("/ready", web::get().to(health::ready)))
-        .service(get("/metrics", web::get().to(health::metrics)))
         .configure(former::routes)
         .configure(page::routes)
         .default_service(web::to(unknown_path));

@@ -7,18 +7,21 @@
 //!
 //! - `commands` is what a user asks for, whichever way it came; [`revocations`] says whose credentials have ended;
 //!   [`attachments`] holds the bytes of files.
-//! - [`run`] is the commands of [`cli`]; [`node`] starts and stops a node; [`state`] is what its workers share.
+//! - [`run`] is the commands of [`cli`]; [`node`] starts and stops a node, whose sessions leave as [`drain`] says;
+//!   [`state`] is what its workers share.
 //! - [`config`], [`auth`], [`limits`], [`guard`], [`problem`], [`metrics`] and [`logging`] stand on their own.
 //!
 //! Actix's workers do sockets and nothing else. Whatever talks to the store or the layer runs on the back-end
 //! runtime, which exists before the actix system.
 
+mod agent;
 pub mod attachments;
 pub mod auth;
 pub mod cli;
 mod collector;
 mod commands;
 pub mod config;
+pub mod drain;
 pub mod feed;
 pub mod guard;
 pub mod http;
@@ -33,5 +36,6 @@ pub mod revocations;
 pub mod run;
 pub mod session;
 pub mod state;
+pub mod trace;
 pub mod transport;
 pub mod writer;

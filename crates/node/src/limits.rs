@@ -1,10 +1,11 @@
 //! What one node grants: messages and connections a user, failed handshakes, failed log-ins and new accounts an
-//! address.
+//! address, handshakes at a time.
 //!
 //! Sessions and handlers share one [`NodeLimits`] and ask before they do a thing; a refusal says when to
 //! come back. The limits are this node's: a user with sessions on two nodes has twice as much. A task calls
 //! [`NodeLimits::prune`] every minute or so, since a bucket outlives the one who drew from it.
 
+mod handshakes;
 mod logins;
 mod tally;
 
@@ -26,6 +27,7 @@ use switchboard_protocol::UserId;
 use tokio::time::Instant;
 
 use crate::config::LimitsConfig;
+pub use handshakes::{HandshakePlace, Handshakes};
 use logins::Logins;
 use tally::Tally;
 
@@ -62,6 +64,8 @@ pub struct NodeLimits<C: Clock = DefaultClock> {
     logins_of_address: Mutex<Tally<IpAddr>>,
     registrations: Mutex<Tally<IpAddr>>,
     connections: Arc<Connections>,
+    /// Places of those that are being let in.
+    pub handshakes: Handshakes,
 }
 
 impl NodeLimits {
@@ -90,6 +94,7 @@ impl<C: Clock + Clone> NodeLimits<C> {
                 max: config.connections_per_user,
                 open: Mutex::new(HashMap::new()),
             }),
+            handshakes: Handshakes::new(config.handshakes_in_flight),
         }
     }
 

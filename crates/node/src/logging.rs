@@ -1,16 +1,24 @@
-//! The log: lines on standard error, since standard output is for what a command prints.
+//! The log: lines on standard error, since standard output is for what a command prints. And, where a collector is
+//! configured, traces that go there ([`otlp`]).
 //!
-//! [`init`] is called once, by the binary. The rest of the code only uses the macros of `tracing`.
+//! [`init`] is called once, by the binary. The rest of the code only uses the macros of `tracing`: events become lines,
+//! spans become traces. A span that nobody collects is disabled where it is made, so that it costs nothing.
+
+mod otlp;
+
+#[cfg(test)]
+mod tests;
 
 use std::io::IsTerminal;
 
 use thiserror::Error;
-use tracing::Subscriber;
-use tracing_subscriber::filter::LevelFilter;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, FilterFn, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use self::otlp::Traces;
 use crate::config::{LogConfig, LogFormat};
 
 /// Why there is no log.
@@ -24,36 +32,74 @@ pub enum LoggingError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Traces cannot be exported.
+    #[error("traces cannot be sent to `log.otlp_endpoint`: {0}")]
+    Traces(String),
     /// There was one already.
     #[error("the log has been set up before")]
     Twice,
 }
 
-/// Sends what is logged in this process to standard error, from now on.
+/// What is to be done at the end. Without it, the last traces are lost.
+#[must_use = "the last traces are sent when it finishes"]
+pub struct LogGuard(Option<Traces>);
+
+impl LogGuard {
+    /// Sends the traces that wait, within 3 s.
+    pub fn finish(self) {
+        if let Some(traces) = self.0 {
+            traces.finish();
+        }
+    }
+}
+
+/// Sends what is logged in this process to standard error, and traces to the collector, from now on.
 ///
 /// # Errors
-/// If the filter cannot be read, or this was done before.
-pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
+/// If the filter cannot be read, traces cannot be exported, or this was done before.
+pub fn init(config: &LogConfig) -> Result<LogGuard, LoggingError> {
     let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colours = !is_plain && std::io::stderr().is_terminal();
-    let subscriber = subscriber(config, colours, std::io::stderr)?;
-    tracing::subscriber::set_global_default(subscriber).map_err(|_set_before| LoggingError::Twice)
+    let traces = config.otlp_endpoint.as_ref().map(|url| Traces::start(url, config.otlp_sample_ratio));
+    let traces = traces.transpose().map_err(LoggingError::Traces)?;
+    let subscriber = subscriber(config, colours, std::io::stderr, traces.as_ref())?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_set_before| LoggingError::Twice)?;
+    Ok(LogGuard(traces))
 }
+
+type Part = Box<dyn Layer<Registry> + Send + Sync>;
 
 fn subscriber<W>(
     config: &LogConfig,
     colours: bool,
     writer: W,
+    traces: Option<&Traces>,
 ) -> Result<impl Subscriber + Send + Sync + use<W>, LoggingError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = fmt::layer().with_writer(writer);
-    let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
+    let lines: Part = match config.format {
         LogFormat::Pretty => lines.with_ansi(colours).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    Ok(tracing_subscriber::registry().with(lines).with(filter(&config.level)?))
+    // Each part has a filter of its own: what one wants makes the other no more talkative. A line says all that it has
+    // to say by itself, so that it needs no span.
+    let wanted = filter(&config.level)?.and(only(|metadata| metadata.is_event(), LevelFilter::TRACE));
+    let mut parts: Vec<Part> = vec![lines.with_filter(wanted).boxed()];
+    if let Some(traces) = traces {
+        parts.push(traces.layer().with_filter(only(is_our_span, LevelFilter::DEBUG)).boxed());
+    }
+    Ok(tracing_subscriber::registry().with(parts))
+}
+
+/// What is known by what it is alone, and never above a level: so it is decided once for each place in the code.
+fn only(is_wanted: fn(&Metadata<'_>) -> bool, most: LevelFilter) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
+    filter_fn(move |metadata| *metadata.level() <= most && is_wanted(metadata)).with_max_level_hint(most)
+}
+
+fn is_our_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.target().starts_with("switchboard_")
 }
 
 fn filter(level: &str) -> Result<EnvFilter, LoggingError> {
@@ -71,67 +117,4 @@ fn filter(level: &str) -> Result<EnvFilter, LoggingError> {
         }
     }
     EnvFilter::builder().parse(directives.join(",")).map_err(|error| refuse(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn written(format: LogFormat, level: &str) -> String {
-        let lines = Lines::default();
-        let config = LogConfig { format, level: level.to_owned() };
-        let writer = lines.clone();
-        let subscriber = subscriber(&config, false, move || writer.clone()).unwrap();
-        tracing::subscriber::with_default(subscriber, || {
-            tracing::debug!(user.id = 7, "joined");
-            tracing::info!(user.id = 7, "left \u{1b}[31m");
-        });
-        let bytes = lines.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
-    }
-
-    #[test]
-    fn pretty_is_a_line_for_people() {
-        let text = written(LogFormat::Pretty, "info");
-        assert!(text.contains("INFO") && text.contains("user.id=7") && text.ends_with('\n'), "{text}");
-        assert!(!text.contains("joined") && text.lines().count() == 1, "{text}");
-        assert!(!text.contains('\u{1b}'), "control characters are escaped: {text}");
-    }
-
-    #[test]
-    fn json_is_an_object_a_line() {
-        let text = written(LogFormat::Json, "warn,switchboard_node=debug");
-        let lines: Vec<serde_json::Value> =
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 2);
-        assert_eq!((&lines[0]["message"], &lines[0]["user.id"]), (&"joined".into(), &7.into()));
-        assert_eq!(lines[1]["level"], "INFO");
-    }
-
-    #[test]
-    fn a_bad_filter_is_refused_by_name() {
-        for level in ["", "inof", "info,switchboard_node", "switchboard_node=loud", "info;debug"] {
-            let error = filter(level).err().map(|error| error.to_string()).unwrap();
-            assert!(error.starts_with(&format!("`log.level` is `{level}`: ")), "{error}");
-        }
-        for level in ["off", "INFO", "info, actix_server=warn", "trace,a::b=off"] {
-            assert!(filter(level).is_ok(), "{level}");
-        }
-    }
 }

@@ -31,8 +31,11 @@ fn start(
     overrides: &switchboard_node::config::Overrides,
 ) -> anyhow::Result<()> {
     let config = Config::load(overrides, std::env::vars_os())?;
-    logging::init(&config.log)?;
+    let log = logging::init(&config.log)?;
     // TLS to Redis and Postgres has no provider of its own. It is only refused if there is one already.
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    run::run(task, config)
+    run::run(task, config)?;
+    // Not after an error: a second signal is not made to wait for a collector.
+    log.finish();
+    Ok(())
 }

@@ -4,50 +4,42 @@
 //! the sockets have workers of their own, in an actix system on a thread of its own.
 
 mod chores;
+mod sockets;
 
-use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::thread;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use actix_web::middleware::DefaultHeaders;
-use actix_web::{App, HttpServer, rt, web};
-use socket2::SockRef;
 use switchboard_channel_layer::{ChannelLayer, Event};
 use switchboard_store::{Store, StoreError};
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attachments::{Files, FilesError};
 use crate::auth::{Edge, Passwords, Tokens};
 use crate::config::Config;
+use crate::drain::{Drain, reserve};
 use crate::feed::Source;
-use crate::http;
+use crate::http::{all_routes, routes};
 use crate::hub::{HubHandle, Surroundings};
 use crate::limits::NodeLimits;
 use crate::metrics::Metrics;
 use crate::revocations::Revocations;
 use crate::state::{Node, Settings};
 use crate::writer::WriterHandle;
+use sockets::Sockets;
 
-/// The most that stopping the HTTP server, or the tasks behind it, may take.
-const SERVER_STOP: Duration = Duration::from_secs(5);
-
+/// How long a session may take to end when its time is over, if its client takes nothing.
+const GOODBYE: Duration = Duration::from_secs(3);
+/// How long requests may go on that are still being answered when the last session has left.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// Long lists that are read at a time: each may hold 64 MiB while it is.
 const LIST_TURNS: usize = 4;
-/// How long the kernel waits for a peer that takes nothing: longer than a session, which knows what to call it.
-const KERNEL_STALL: Duration = Duration::from_secs(40);
-/// The most that the writer may take to commit what waits: above its own deadline.
-const WRITER_STOP: Duration = Duration::from_secs(10);
 
 /// What a node stands on. Two nodes of one process may share a store and a bus.
 pub struct Parts {
@@ -59,6 +51,14 @@ pub struct Parts {
     pub events: mpsc::Receiver<Event>,
     /// The id that channel names begin with.
     pub deployment: String,
+}
+
+/// Where a node listens.
+pub struct Listeners {
+    /// For clients.
+    pub clients: TcpListener,
+    /// For operators, if health and metrics have an address of their own.
+    pub operators: Option<TcpListener>,
 }
 
 /// Why a node did not start.
@@ -83,8 +83,9 @@ pub enum StartError {
 pub struct RunningNode {
     node: Arc<Node>,
     address: SocketAddr,
-    server: ServerHandle,
-    system: thread::JoinHandle<io::Result<()>>,
+    operators_address: Option<SocketAddr>,
+    sockets: Sockets,
+    operators: Option<Sockets>,
     writer: TaskTracker,
     backend: TaskTracker,
     stop: CancellationToken,
@@ -99,19 +100,27 @@ impl RunningNode {
     /// If the sockets cannot be served.
     pub async fn start(
         config: &Config,
-        listener: TcpListener,
+        listeners: Listeners,
         parts: Parts,
         backend: TaskTracker,
         stop: CancellationToken,
     ) -> Result<Self, StartError> {
-        let address = listener.local_addr()?;
+        let Listeners { clients, operators } = listeners;
+        let address = clients.local_addr()?;
+        let operators_address = operators.as_ref().map(TcpListener::local_addr).transpose()?;
         let writer = TaskTracker::new();
         let revocations = Arc::new(Revocations::open(&parts.store).await?);
         let node = build(config, parts, revocations, &writer, &backend, &stop)?;
         chores::start(&node, &backend);
-        let (server, system) = serve(Arc::clone(&node), listener, config.server.n_workers()).await?;
+        let routes = if operators.is_some() { routes } else { all_routes };
+        let n_workers = config.server.n_workers();
+        let sockets = Sockets::serve(Arc::clone(&node), clients, n_workers, routes).await?;
+        let operators = match operators {
+            Some(listener) => Some(Sockets::serve_operators(Arc::downgrade(&node), listener).await?),
+            None => None,
+        };
         let drain = config.server.drain();
-        Ok(Self { node, address, server, system, writer, backend, stop, drain })
+        Ok(Self { node, address, operators_address, sockets, operators, writer, backend, stop, drain })
     }
 
     /// The address that it listens on.
@@ -120,33 +129,60 @@ impl RunningNode {
         self.address
     }
 
+    /// The address that operators have, if it is another one.
+    #[must_use]
+    pub fn operators_address(&self) -> Option<SocketAddr> {
+        self.operators_address
+    }
+
     /// Whether a balancer should send it traffic.
     #[must_use]
     pub fn node(&self) -> &Node {
         &self.node
     }
 
-    /// Stops: no new sessions, each client is told when to connect elsewhere, what was accepted is committed.
-    /// Sessions that have not ended when the drain time is over are cut.
+    /// Stops, within the drain time from now: no new sessions, each client is told when to connect elsewhere and served
+    /// until then, what was accepted is committed. Sessions that have not ended when their time is over are cut.
     pub async fn stop(self) {
-        self.node.stop.cancel();
-        self.node.sessions.close();
-        if timeout(self.drain, self.node.sessions.wait()).await.is_err() {
-            tracing::warn!("{} sessions did not end in time and are cut", self.node.sessions.len());
-        }
-        let _late = timeout(SERVER_STOP, self.server.stop(true)).await;
-        let system = self.system;
-        let ended = tokio::task::spawn_blocking(move || system.join());
-        let _late = timeout(SERVER_STOP, ended).await;
-        let _late = timeout(SERVER_STOP, self.node.files.settled()).await;
+        let deadline = Instant::now() + self.drain;
+        // What takes too long takes nothing from what comes after it, and harms nothing but itself.
+        let left = || deadline.saturating_duration_since(Instant::now());
+        see_off(&self.node, self.drain).await;
+        self.sockets.stop(left() / 4).await;
+        let _late = timeout(left() / 2, self.node.files.settled()).await;
         // With the last handle on the node goes the last on the writer, which then commits what waits and ends.
         drop(self.node);
         self.writer.close();
-        let _late = timeout(WRITER_STOP, self.writer.wait()).await;
+        if timeout(left() * 3 / 4, self.writer.wait()).await.is_err() {
+            tracing::error!("the store did not take what waited for it in time");
+        }
         self.stop.cancel();
         self.backend.close();
-        let _late = timeout(SERVER_STOP, self.backend.wait()).await;
+        let _late = timeout(left() / 2, self.backend.wait()).await;
+        if let Some(operators) = self.operators {
+            operators.stop(left()).await;
+        }
     }
+}
+
+/// Waits until all sessions have left and all requests are answered, as long as there is time for them.
+async fn see_off(node: &Node, time: Duration) {
+    let (start, n_sessions) = (Instant::now(), node.sessions.len());
+    let spread = node.drain.begin(n_sessions, time);
+    tracing::info!("going away: {n_sessions} sessions leave within {spread:?}");
+    let until = start + (spread + GOODBYE).min(time - reserve(time));
+    node.sessions.close();
+    node.requests.close();
+    if timeout_at(until, node.sessions.wait()).await.is_ok() {
+        let _late = timeout_at(until.min(Instant::now() + LAST_REQUESTS), node.requests.wait()).await;
+        // Right before the socket is closed.
+        let _busy = timeout_at(start + time - reserve(time), node.drain.quiet(node.settings.drain_quiet)).await;
+    } else {
+        tracing::warn!("{} sessions did not leave in time and are cut", node.sessions.len());
+    }
+    node.stop.cancel();
+    // Each says goodbye, to whoever still takes it.
+    let _silent = timeout(reserve(time) / 3, node.sessions.wait()).await;
 }
 
 fn build(
@@ -167,10 +203,10 @@ fn build(
     };
     let hub = HubHandle::start(surroundings.clone(), parts.events, backend, stop.clone());
     let writer = WriterHandle::start(surroundings, hub.clone(), writer);
-    let source =
-        Source { hub, store: parts.store, backend: Handle::current(), metrics: Arc::clone(&metrics) };
+    let source = Source { hub, store: parts.store, backend: Handle::current() };
     let folder = config.server.data_dir.join("attachments");
     let url = config.attachments.url.as_ref().map_or("", url::Url::as_str);
+    let sessions_stop = CancellationToken::new();
     Ok(Arc::new(Node {
         source,
         writer,
@@ -185,8 +221,10 @@ fn build(
         files: Files::open(url, &folder, Handle::current())?,
         metrics,
         layer: parts.layer,
-        stop: CancellationToken::new(),
+        drain: Drain::new(sessions_stop.clone()),
+        stop: sessions_stop,
         sessions: TaskTracker::new(),
+        requests: TaskTracker::new(),
         store_up: AtomicBool::new(true),
     }))
 }
@@ -196,57 +234,10 @@ fn settings(config: &Config) -> Settings {
         accounts: config.auth.accounts,
         registration: config.auth.registration,
         session_ttl: config.auth.session_ttl(),
+        drain_quiet: config.server.drain_quiet(),
         attachment_bytes: config.attachments.max_bytes,
         orphan_ttl: config.attachments.orphan_age(),
         waiting_per_user: config.attachments.waiting_per_user,
-    }
-}
-
-/// Serves the sockets on a thread of its own, which is the actix system; its workers are threads beside it.
-async fn serve(
-    node: Arc<Node>,
-    listener: TcpListener,
-    n_workers: usize,
-) -> io::Result<(ServerHandle, thread::JoinHandle<io::Result<()>>)> {
-    let (started, starting) = oneshot::channel();
-    let system = thread::Builder::new().name("sockets".to_owned()).spawn(move || {
-        rt::System::new().block_on(async move {
-            let node = web::Data::new(node);
-            let app = move || {
-                // For whatever has no rule of its own: it is somebody's, and is what it says.
-                let headers = DefaultHeaders::new()
-                    .add((CACHE_CONTROL, "no-store"))
-                    .add((X_CONTENT_TYPE_OPTIONS, "nosniff"));
-                App::new().wrap(headers).app_data(node.clone()).configure(http::routes)
-            };
-            let server = HttpServer::new(app)
-                .workers(n_workers)
-                .max_connections(usize::MAX)
-                .tcp_nodelay(true)
-                .on_connect(|connection, _data| let_go_when_stalled(connection))
-                .shutdown_timeout(SERVER_STOP.as_secs())
-                .disable_signals()
-                .listen(listener)?
-                .run();
-            let _waits = started.send(server.handle());
-            server.await
-        })
-    })?;
-    match starting.await {
-        Ok(handle) => Ok((handle, system)),
-        Err(_closed) => match system.join() {
-            Ok(Err(error)) => Err(error),
-            _ => Err(io::Error::other("the thread of the sockets ended")),
-        },
-    }
-}
-
-/// Has the kernel end a connection whose peer takes nothing, whatever was being sent to it: a session can stop
-/// waiting for such a peer, but only this gives its memory back.
-fn let_go_when_stalled(connection: &dyn Any) {
-    // Elsewhere the peer stays until it answers or resets.
-    #[cfg(target_os = "linux")]
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-        let _unsupported = SockRef::from(stream).set_tcp_user_timeout(Some(KERNEL_STALL));
+        log_addresses: config.log.addresses,
     }
 }

@@ -8,14 +8,50 @@ use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use switchboard_protocol::{
-    Attachment, MailboxId, MessageData, MessageId, RequestId, Seq, ServerFrame, Status,
+    Attachment, MailboxId, MessageData, MessageId, RequestId, Seq, ServerFrame, Status, Timestamp,
 };
 use switchboard_store::{Entry, Event, FileLabel, Message};
 
+use crate::trace::{TRACE_BYTES, TraceContext};
+
 /// The version of the payload. A node drops what has another: the sweep delivers it.
-const VERSION: u8 = 1;
-/// Version, mailbox, position, unread; integers in big endian.
-const HEAD_BYTES: usize = 1 + 3 * 8;
+const VERSION: u8 = 2;
+/// What every head has: version, its own length in bytes, mailbox, position, unread, when it was accepted; integers in big
+/// endian. A trace may follow. A reader passes over what a later version of the head adds.
+const HEAD_BYTES: usize = 2 + 4 * 8;
+
+/// How an entry came to this node, for those who measure its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// From where.
+    pub way: Way,
+    /// When the request that made it was accepted, by the clock of that node. Unknown of most that is read back.
+    pub accepted: Option<Timestamp>,
+    /// The trace that it belongs to, if that is recorded.
+    pub trace: Option<Box<TraceContext>>,
+}
+
+/// Where an entry comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From this node's writer.
+    Here,
+    /// Over the channel layer.
+    Elsewhere,
+    /// From the store, where the channel layer did not bring it.
+    Repaired,
+    /// From the store, for a client that was away.
+    Paged,
+}
+
+impl Origin {
+    /// Of what is accepted now, on this node.
+    #[must_use]
+    pub fn here() -> Self {
+        let trace = TraceContext::current().map(Box::new);
+        Self { way: Way::Here, accepted: Some(Timestamp::now()), trace }
+    }
+}
 
 /// One entry, ready to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +66,8 @@ pub struct Packet {
     pub frame: ByteString,
     /// What crosses the channel layer.
     pub payload: Bytes,
+    /// How it came here.
+    pub origin: Origin,
 }
 
 impl Packet {
@@ -37,50 +75,77 @@ impl Packet {
     ///
     /// # Errors
     /// If a part cannot be written as JSON, which none of ours fails at.
-    pub fn of_change(entries: &[Entry]) -> serde_json::Result<Vec<Self>> {
-        let message = entries.iter().find_map(|entry| match &entry.event {
-            Event::Sent(message) | Event::Received(message) => Some(message),
-            _ => None,
-        });
-        let data = message.map(|message| raw_data(message)).transpose()?;
-        entries.iter().map(|entry| Self::new(entry, data.as_deref())).collect()
+    pub fn of_change(entries: &[Entry], origin: &Origin) -> serde_json::Result<Vec<Self>> {
+        let data = entries.iter().find_map(|entry| message(entry)).map(raw_data).transpose()?;
+        entries.iter().map(|entry| Self::new(entry, data.as_deref(), origin.clone())).collect()
     }
 
     /// The packet of an entry that was read back.
     ///
     /// # Errors
     /// As [`Packet::of_change`].
-    pub fn of_entry(entry: &Entry) -> serde_json::Result<Self> {
-        Ok(Self::of_change(std::slice::from_ref(entry))?.remove(0))
+    pub fn of_entry(entry: &Entry, way: Way) -> serde_json::Result<Self> {
+        let message = message(entry);
+        let data = message.map(raw_data).transpose()?;
+        // What was late has its way measured, by the store's clock; what a client missed while it was away has not.
+        let accepted = message.filter(|_| way == Way::Repaired).map(|message| message.created_at);
+        Self::new(entry, data.as_deref(), Origin { way, accepted, trace: None })
     }
 
-    fn new(entry: &Entry, data: Option<&RawValue>) -> serde_json::Result<Self> {
-        let mut payload = BytesMut::with_capacity(HEAD_BYTES + 256 + data.map_or(0, |data| data.get().len()));
+    fn new(entry: &Entry, data: Option<&RawValue>, origin: Origin) -> serde_json::Result<Self> {
+        let head = HEAD_BYTES + origin.trace.as_ref().map_or(0, |_| TRACE_BYTES);
+        let mut payload = BytesMut::with_capacity(head + 256 + data.map_or(0, |data| data.get().len()));
         payload.put_u8(VERSION);
+        payload.put_u8(u8::try_from(head).unwrap_or_default());
         payload.put_i64(entry.mailbox.0);
         payload.put_i64(entry.seq.0);
         payload.put_i64(entry.unread);
+        payload.put_i64(origin.accepted.map_or(0, |accepted| accepted.0));
+        if let Some(trace) = &origin.trace {
+            payload.put_slice(&trace.to_bytes());
+        }
         let mut writer = payload.writer();
         serde_json::to_writer(&mut writer, &frame(entry, data, None))?;
         let payload = writer.into_inner().freeze();
         // Serialised text is UTF-8: this cannot fail, and costs little beside the commit.
-        let frame = ByteString::try_from(payload.slice(HEAD_BYTES..)).unwrap_or_default();
-        Ok(Self { mailbox: entry.mailbox, seq: entry.seq, unread: entry.unread, frame, payload })
+        let frame = ByteString::try_from(payload.slice(head..)).unwrap_or_default();
+        Ok(Self { mailbox: entry.mailbox, seq: entry.seq, unread: entry.unread, frame, payload, origin })
     }
 
     /// Reads what came over the channel layer, which may be anything.
     #[must_use]
     pub fn decode(payload: Bytes) -> Option<Self> {
+        let (&[VERSION, head], _) = payload.split_first_chunk::<2>()? else {
+            return None;
+        };
+        let head = usize::from(head);
+        if head < HEAD_BYTES || head > payload.len() {
+            return None;
+        }
         let integer = |from: usize| {
             payload.get(from..from + 8).and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes)
         };
-        if payload.first() != Some(&VERSION) {
-            return None;
-        }
-        let (mailbox, seq, unread) = (integer(1)?, integer(9)?, integer(17)?);
-        let frame = ByteString::try_from(payload.slice(HEAD_BYTES..)).ok()?;
+        let (mailbox, seq, unread) = (integer(2)?, integer(10)?, integer(18)?);
+        let accepted = integer(26).filter(|micros| *micros > 0).map(Timestamp);
+        let trace = payload[HEAD_BYTES..head].first_chunk().map(TraceContext::from_bytes).map(Box::new);
+        let frame = ByteString::try_from(payload.slice(head..)).ok()?;
         let plausible = mailbox > 0 && seq > 0 && unread >= 0 && frame.starts_with('{');
-        plausible.then_some(Self { mailbox: MailboxId(mailbox), seq: Seq(seq), unread, frame, payload })
+        let origin = Origin { way: Way::Elsewhere, accepted, trace };
+        let packet = Self { mailbox: MailboxId(mailbox), seq: Seq(seq), unread, frame, payload, origin };
+        plausible.then_some(packet)
+    }
+}
+
+/// The type of a frame of ours, by how it begins.
+#[must_use]
+pub fn frame_type(frame: &str) -> &str {
+    frame.strip_prefix("{\"type\":\"").and_then(|rest| rest.split('"').next()).unwrap_or_default()
+}
+
+fn message(entry: &Entry) -> Option<&Message> {
+    match &entry.event {
+        Event::Sent(message) | Event::Received(message) => Some(message),
+        _ => None,
     }
 }
 
@@ -89,10 +154,7 @@ impl Packet {
 /// # Errors
 /// As [`Packet::of_change`].
 pub fn repeat(entry: &Entry, request_id: Option<RequestId>) -> serde_json::Result<ByteString> {
-    let data = match &entry.event {
-        Event::Sent(message) | Event::Received(message) => Some(raw_data(message)?),
-        _ => None,
-    };
+    let data = message(entry).map(raw_data).transpose()?;
     text(&frame(entry, data.as_deref(), Some(request_id)))
 }
 
@@ -231,13 +293,30 @@ mod tests {
 
     #[test]
     fn a_packet_crosses_the_layer_and_shares_its_bytes() {
-        for packet in Packet::of_change(&entries()).unwrap() {
-            let arrived = Packet::decode(packet.payload.clone()).unwrap();
-            assert_eq!(arrived, packet);
-            assert_eq!(arrived.frame.as_bytes().as_ptr(), packet.payload[HEAD_BYTES..].as_ptr());
-            let incoming = Incoming::parse(&arrived.frame).unwrap();
-            assert_eq!(incoming.seq, Some(packet.seq));
+        let trace = TraceContext { trace: [7; 16], span: [8; 8], flags: 1 };
+        for trace in [None, Some(Box::new(trace))] {
+            let origin = Origin { way: Way::Here, accepted: Some(Timestamp(1)), trace };
+            for packet in Packet::of_change(&entries(), &origin).unwrap() {
+                let arrived = Packet::decode(packet.payload.clone()).unwrap();
+                let elsewhere = Origin { way: Way::Elsewhere, ..origin.clone() };
+                assert_eq!(arrived, Packet { origin: elsewhere, ..packet.clone() });
+                let head = packet.payload.len() - packet.frame.len();
+                assert_eq!(arrived.frame.as_bytes().as_ptr(), packet.payload[head..].as_ptr());
+                let incoming = Incoming::parse(&arrived.frame).unwrap();
+                assert_eq!(incoming.seq, Some(packet.seq));
+                assert!(["message_sent", "new_message"].contains(&frame_type(&arrived.frame)));
+            }
         }
+    }
+
+    #[test]
+    fn what_a_later_head_adds_is_passed_over() {
+        let known = Packet::of_change(&entries(), &Origin::here()).unwrap().remove(0);
+        let mut longer = known.payload.to_vec();
+        longer.splice(HEAD_BYTES..HEAD_BYTES, [9; 40]);
+        longer[1] += 40;
+        let arrived = Packet::decode(longer.into()).unwrap();
+        assert_eq!((arrived.seq, arrived.frame), (known.seq, known.frame));
     }
 
     #[test]
@@ -250,11 +329,12 @@ mod tests {
 
     #[test]
     fn what_is_no_packet_is_dropped() {
-        let good = Packet::of_change(&entries()).unwrap().remove(0).payload;
+        let good = Packet::of_change(&entries(), &Origin::here()).unwrap().remove(0).payload;
         for length in 0..HEAD_BYTES {
             assert_eq!(Packet::decode(good.slice(..length)), None);
         }
-        for (at, byte) in [(0, 2), (1, 0xff), (9, 0xff), (17, 0xff), (HEAD_BYTES, 0xff), (HEAD_BYTES, b'[')] {
+        let bad = [(0, 1), (0, 3), (1, 0), (1, 33), (2, 0xff), (10, 0xff), (18, 0xff), (34, 0xff), (34, b'[')];
+        for (at, byte) in bad {
             let mut bad = good.to_vec();
             bad[at] = byte;
             assert_eq!(Packet::decode(Bytes::from(bad)), None, "byte {at}");

@@ -172,6 +172,11 @@ impl Revocations {
         }
     }
 
+    /// Since when nothing is known of what has ended.
+    pub fn age(&self) -> Duration {
+        self.read_at.borrow().elapsed()
+    }
+
     async fn read(&self, store: &Store) -> Result<(), StoreError> {
         loop {
             let (begun, after) = (Instant::now(), self.cursor());

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::{Task, UserCommand};
 use crate::config::Config;
-use crate::node::{Parts, RunningNode};
+use crate::node::{Listeners, Parts, RunningNode};
 
 /// Connections that may wait to be accepted: a burst of clients that come back.
 const BACKLOG: u32 = 4_096;
@@ -35,10 +35,11 @@ pub fn run(task: Task, config: Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the runtime cannot start")?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match task {
             Task::Serve => serve(config).await,
             Task::Migrate => migrate(&config).await,
+            Task::Restored => restored(&config).await,
             Task::User(UserCommand::Import { file }) => users::import(&config, &file).await,
             Task::User(UserCommand::Disable { username }) => users::disable(&config, &username).await,
             Task::User(UserCommand::Enable { username }) => users::enable(&config, &username).await,
@@ -47,7 +48,10 @@ pub fn run(task: Task, config: Config) -> anyhow::Result<()> {
             Task::Doctor(options) => doctor::examine(&config, &options).await,
             Task::Healthcheck(options) => healthcheck::ask(&config, &options).await,
         }
-    })
+    });
+    // What still runs is not worth waiting for, such as the sockets' thread after a second signal.
+    runtime.shutdown_background();
+    done
 }
 
 /// Writes a line to standard output.
@@ -93,30 +97,42 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn restored(config: &Config) -> anyhow::Result<()> {
+    let n_mailboxes = held_store(config).await?.renew_epochs().await?;
+    print(format_args!("{n_mailboxes} mailboxes have a new epoch: every client loads anew"))
+}
+
 async fn serve(config: Config) -> anyhow::Result<()> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    let address = config.server.listen;
-    let listener = listen(address)
-        .with_context(|| format!("`server.listen` is `{address}`, which cannot be listened on"))?;
+    let clients = listen(config.server.listen, "server.listen")?;
+    let operators = config.server.admin_listen;
+    let operators = operators.map(|address| listen(address, "server.admin_listen")).transpose()?;
+    let listeners = Listeners { clients, operators };
     let parts = prepare(&config, &tracker, &stop).await?;
-    let node = RunningNode::start(&config, listener, parts, tracker, stop).await?;
+    let node = RunningNode::start(&config, listeners, parts, tracker, stop).await?;
     // Whoever reads the line may want it to stop at once.
     let mut signals = StopSignals::listen()?;
+    if let Some(address) = node.operators_address() {
+        tracing::info!("health and metrics are at http://{address}");
+    }
     print(format_args!("Switchboard is at http://{}", node.address()))?;
     signals.next().await;
     tracing::info!("stopping");
     tokio::select! {
-        () = node.stop() => {}
-        () = signals.next() => tracing::warn!("stopped at once"),
+        () = node.stop() => Ok(()),
+        () = signals.next() => bail!("stopped at once by a second signal: what it had taken may not be stored"),
     }
-    Ok(())
+}
+
+fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    bind(address).with_context(|| format!("`{key}` is `{address}`, which cannot be listened on"))
 }
 
 /// The standard library's listener would let 128 connections wait; a fleet that lost a node sends more at once.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -126,7 +142,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Opens what a node stands on.
 async fn prepare(config: &Config, tracker: &TaskTracker, stop: &CancellationToken) -> anyhow::Result<Parts> {
     let store = held_store(config).await?;
-    for warning in store.health().await?.warnings {
+    for warning in store.health().await?.warnings() {
         tracing::warn!("{warning}");
     }
     let deployment = store.deployment().await?;

@@ -3,9 +3,12 @@
 //! It reads a frame only when the writer has taken the one before, so that order on the socket is order in the
 //! store; its reading of the unread count waits for its own earlier writes. It forwards what its [`Feed`] brings.
 
+mod record;
 mod requests;
 mod unread;
 
+use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -16,21 +19,23 @@ use switchboard_protocol::{
 };
 use switchboard_store::{Account, Head};
 use tokio::time::{Instant, sleep_until};
+use tracing::{Instrument, Span};
 
+pub(crate) use self::record::Record;
 use self::requests::Requests;
 use self::unread::UnreadNotices;
+use crate::drain::Share;
 use crate::feed::{Feed, Step};
 use crate::http::caller::time_until;
-use crate::metrics::Kind;
+use crate::limits::HandshakePlace;
 use crate::packet::text;
 use crate::revocations::Lease;
 use crate::state::Node;
+use crate::trace::TraceContext;
 use crate::transport::{Inbound, Transport};
 
 /// How often the server pings. No byte from the client for two of them ends the session.
 pub const HEARTBEAT: Duration = Duration::from_secs(25);
-/// The longest that a client is told to wait before it connects to another node.
-const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
 /// Who is on the connection, and where they begin.
 pub struct Opening {
@@ -42,16 +47,23 @@ pub struct Opening {
     pub lease: Lease,
     /// The last position that they have seen.
     pub cursor: Option<Seq>,
+    /// Their address, if the log is to tell it.
+    pub address: Option<IpAddr>,
 }
 
 struct Session<'a, T> {
     node: &'a Node,
+    record: &'a mut Record,
     transport: T,
     epoch: String,
     feed: Feed,
     requests: Requests<'a>,
     notices: UnreadNotices,
     heartbeat: Heartbeat,
+    /// When it leaves a node that goes away.
+    share: Share,
+    /// Whether the client was told of that.
+    is_told: bool,
     /// When the credentials end.
     expiry: Instant,
     /// Says if they end before.
@@ -67,13 +79,15 @@ struct Heartbeat {
     unanswered: u32,
 }
 
-/// Serves a connection to its end, and says goodbye.
-pub async fn run<T: Transport>(node: &Node, transport: T, opening: Opening) {
+/// Serves a connection to its end, and says goodbye. Its place among those that are being let in is free when it is.
+pub async fn run<T: Transport>(node: &Node, transport: T, opening: Opening, place: HandshakePlace) {
     let (mailbox, cursor) = (opening.account.mailbox, opening.cursor);
+    let mut record = Record::begin(opening.account.id, "websocket", opening.address);
     let opened = node.stop.run_until_cancelled(node.source.open(mailbox, cursor)).await;
+    drop(place);
     let code = match opened {
         Some(Ok((feed, head))) => {
-            let mut session = Session::new(node, transport, &opening, feed, &head);
+            let mut session = Session::new(node, &mut record, transport, &opening, feed, &head);
             let code = session.serve(&opening.account, &head).await;
             session.finish(code).await;
             code
@@ -84,13 +98,14 @@ pub async fn run<T: Transport>(node: &Node, transport: T, opening: Opening) {
         }
         None => turn_away(transport, CloseCode::Restart).await,
     };
-    node.metrics.sessions_closed.get_or_create(&Kind { kind: code.reason() }).inc();
+    record.ends(code);
+    node.metrics.sessions_closed.of(code.reason()).inc();
 }
 
 /// Closes a connection before its session has begun.
 async fn turn_away<T: Transport>(mut transport: T, code: CloseCode) -> CloseCode {
     let why = match code {
-        CloseCode::Restart => ServerFrame::<()>::Reconnect { after_ms: reconnect_delay() },
+        CloseCode::Restart => ServerFrame::<()>::Reconnect { after_ms: 0 },
         _ => ServerFrame::Error(ErrorFrame::new(ErrorCode::StoreUnavailable, "the store is out of reach")),
     };
     if let Ok(frame) = text(&why) {
@@ -101,14 +116,20 @@ async fn turn_away<T: Transport>(mut transport: T, code: CloseCode) -> CloseCode
 }
 
 /// The first frame of a session, whatever carries it.
-pub(crate) fn welcome(node: &Node, account: &Account, cursor: Seq, unread: i64) -> ServerFrame {
+pub(crate) fn welcome(
+    node: &Node,
+    record: &Record,
+    account: &Account,
+    cursor: Seq,
+    unread: i64,
+) -> ServerFrame {
     ServerFrame::Welcome(Welcome {
         user: User {
             id: account.id,
             username: account.username.clone(),
             full_name: account.full_name.clone(),
         },
-        connection_id: format!("{:016x}", rand::random::<u64>()),
+        connection_id: record.connection_id.clone(),
         epoch: account.epoch.clone(),
         cursor,
         unread_count: unread,
@@ -125,24 +146,27 @@ pub(crate) fn welcome(node: &Node, account: &Account, cursor: Seq, unread: i64) 
     })
 }
 
-/// How long a client should wait before it connects to another node: each its own time, so that they do not
-/// come all at once.
-pub(crate) fn reconnect_delay() -> u64 {
-    let spread = u64::try_from(RECONNECT_SPREAD.as_millis()).unwrap_or(u64::MAX);
-    rand::random_range(0..=spread)
-}
-
 impl<'a, T: Transport> Session<'a, T> {
-    fn new(node: &'a Node, transport: T, opening: &'a Opening, feed: Feed, head: &Head) -> Self {
+    fn new(
+        node: &'a Node,
+        record: &'a mut Record,
+        transport: T,
+        opening: &'a Opening,
+        feed: Feed,
+        head: &Head,
+    ) -> Self {
         let (account, now) = (&opening.account, Instant::now());
         Self {
             node,
+            record,
             transport,
             epoch: account.epoch.clone(),
             feed,
             requests: Requests::new(node, account.id, account.mailbox),
             notices: UnreadNotices::new(head),
             heartbeat: Heartbeat { due: now + HEARTBEAT, last: now, unanswered: 0 },
+            share: Share::draw(),
+            is_told: false,
             // Tokio's clock ends somewhere beyond thirty years.
             expiry: now + time_until(opening.expires_at).min(Duration::from_secs(86_400 * 365 * 30)),
             lease: &opening.lease,
@@ -152,16 +176,20 @@ impl<'a, T: Transport> Session<'a, T> {
 
     /// Ends with the reason why.
     async fn serve(&mut self, account: &Account, head: &Head) -> CloseCode {
-        let welcome = welcome(self.node, account, self.feed.begin(), head.unread);
+        let welcome = welcome(self.node, self.record, account, self.feed.begin(), head.unread);
         if let Err(code) = self.send(&welcome).await {
             return code;
         }
+        // Waited for once, and not anew for each frame: all sessions of the node would meet at one lock.
+        let drain = &self.node.drain;
+        let (mut draining, mut leaving) = (pin!(drain.begun()), pin!(drain.leave(self.share)));
         loop {
             self.pause = self.pause.filter(|until| *until > Instant::now());
             let others = [self.notices.due(), self.pause].into_iter().flatten().min();
             let due = self.heartbeat.due.min(others.unwrap_or(self.expiry)).min(self.expiry);
             let result = tokio::select! {
-                () = self.node.stop.cancelled() => Err(CloseCode::Restart),
+                () = &mut draining, if !self.is_told => self.tell().await,
+                () = &mut leaving, if self.is_told => Err(CloseCode::Restart),
                 () = self.lease.ended() => Err(CloseCode::Revoked),
                 step = self.feed.next() => self.forward(step).await,
                 Some(answer) = self.requests.answers.next(), if !self.requests.answers.is_empty() => {
@@ -178,20 +206,32 @@ impl<'a, T: Transport> Session<'a, T> {
         }
     }
 
+    /// Tells the client when it is to connect elsewhere. It is served until then.
+    async fn tell(&mut self) -> Result<(), CloseCode> {
+        self.is_told = true;
+        self.send(&self.node.drain.reconnect(self.share)).await
+    }
+
     async fn send(&mut self, frame: &ServerFrame) -> Result<(), CloseCode> {
         if let ServerFrame::Error(error) = frame {
-            self.node.metrics.errors_sent.get_or_create(&Kind { kind: error.code.as_str() }).inc();
+            self.node.metrics.errors_sent.of(error.code.as_str()).inc();
         }
         self.send_text(text(frame).map_err(|_not_json| CloseCode::Internal)?).await
     }
 
-    /// Writes, unless the node stops or the credentials end first: a slow client must not hold that up.
     async fn send_text(&mut self, frame: ByteString) -> Result<(), CloseCode> {
-        self.node.metrics.frames_sent.inc();
+        self.write(frame.clone()).await?;
+        self.node.metrics.frame_sent(&frame);
+        Ok(())
+    }
+
+    /// Writes, unless it is to leave or the credentials end first: a slow client must not hold that up.
+    async fn write(&mut self, frame: ByteString) -> Result<(), CloseCode> {
+        self.record.frames_out += 1;
         tokio::select! {
             biased;
             result = self.transport.send(frame) => result,
-            () = self.node.stop.cancelled() => Err(CloseCode::Restart),
+            () = self.node.drain.leave(self.share) => Err(CloseCode::Restart),
             () = self.lease.ended() => Err(CloseCode::Revoked),
             () = sleep_until(self.expiry) => Err(CloseCode::CredentialsExpired),
         }
@@ -203,7 +243,9 @@ impl<'a, T: Transport> Session<'a, T> {
                 self.confirm().await?;
                 for item in items {
                     self.notices.learn(item.seq, item.unread);
-                    self.send_text(item.frame).await?;
+                    let span = delivery(item.origin.trace.as_deref());
+                    self.write(item.frame.clone()).instrument(span).await?;
+                    self.node.metrics.entry_sent(&item.frame, &item.origin);
                 }
                 self.notify_unread().await
             }
@@ -212,6 +254,7 @@ impl<'a, T: Transport> Session<'a, T> {
                 let epoch = self.epoch.clone();
                 self.send(&ServerFrame::Reset { cursor, epoch }).await
             }
+            Step::Unreadable => Err(CloseCode::TryLater),
         }
     }
 
@@ -220,7 +263,7 @@ impl<'a, T: Transport> Session<'a, T> {
         tokio::select! {
             biased;
             confirmed = self.lease.confirmed() => confirmed.map_err(|_have_ended| CloseCode::Revoked),
-            () = self.node.stop.cancelled() => Err(CloseCode::Restart),
+            () = self.node.drain.leave(self.share) => Err(CloseCode::Restart),
             () = sleep_until(self.expiry) => Err(CloseCode::CredentialsExpired),
         }
     }
@@ -235,6 +278,7 @@ impl<'a, T: Transport> Session<'a, T> {
     }
 
     async fn take(&mut self, inbound: Inbound) -> Result<(), CloseCode> {
+        self.record.frames_in += u64::from(matches!(inbound, Inbound::Text(_) | Inbound::Binary));
         let answer = match inbound {
             Inbound::Text(text) => match self.requests.take(&text).await {
                 Some(answer) => Some(answer),
@@ -296,7 +340,7 @@ impl<'a, T: Transport> Session<'a, T> {
             tokio::select! {
                 biased;
                 result = self.transport.ping() => result?,
-                () = self.node.stop.cancelled() => return Err(CloseCode::Restart),
+                () = self.node.drain.leave(self.share) => return Err(CloseCode::Restart),
             }
         }
         self.notify_unread().await
@@ -305,7 +349,7 @@ impl<'a, T: Transport> Session<'a, T> {
     /// Says what is left to say, and closes.
     async fn finish(mut self, code: CloseCode) {
         let last = match code {
-            CloseCode::Restart => Some(ServerFrame::Reconnect { after_ms: reconnect_delay() }),
+            CloseCode::Restart if !self.is_told => Some(ServerFrame::Reconnect { after_ms: 0 }),
             CloseCode::FrameTooLarge => {
                 let sentence = format!("a frame may have {} bytes", limits::FRAME_BYTES);
                 Some(ServerFrame::Error(ErrorFrame::new(ErrorCode::FrameTooLarge, sentence)))
@@ -318,4 +362,12 @@ impl<'a, T: Transport> Session<'a, T> {
         }
         self.transport.close(code).await;
     }
+}
+
+/// From taking an entry out of the queue until it is written: where the trace that brought it ends.
+pub(crate) fn delivery(cause: Option<&TraceContext>) -> Span {
+    let Some(cause) = cause else { return Span::none() };
+    let span = tracing::debug_span!(parent: None, "session", otel.kind = "consumer");
+    cause.cause(&span);
+    span
 }

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::attachments::Files;
 use crate::auth::{Edge, Passwords, Tokens};
 use crate::commands::store_unavailable;
+use crate::drain::Drain;
 use crate::feed::Source;
 use crate::limits::NodeLimits;
 use crate::metrics::Metrics;
@@ -48,10 +49,14 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// For its health and its counters.
     pub layer: ChannelLayer,
+    /// Whether the node goes away.
+    pub drain: Drain,
     /// Ends every session.
     pub stop: CancellationToken,
     /// The sessions, so that the end can be waited for.
     pub sessions: TaskTracker,
+    /// The requests, until their answers are sent; the same.
+    pub requests: TaskTracker,
     /// Whether the store answered when it was last asked.
     pub store_up: AtomicBool,
 }
@@ -65,12 +70,16 @@ pub struct Settings {
     pub registration: bool,
     /// How long a log-in lasts.
     pub session_ttl: Duration,
+    /// How long no request has come before the socket is closed.
+    pub drain_quiet: Duration,
     /// The largest file, in bytes.
     pub attachment_bytes: u64,
     /// How long a file waits for a message.
     pub orphan_ttl: Duration,
     /// How many files of one user do.
     pub waiting_per_user: i64,
+    /// Whether the log tells the addresses of clients.
+    pub log_addresses: bool,
 }
 
 /// What a balancer is told.
@@ -101,7 +110,7 @@ impl Node {
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         match self.layer.status() {
-            _ if self.stop.is_cancelled() => Readiness::Draining,
+            _ if self.drain.has_begun() => Readiness::Draining,
             _ if !self.store_up.load(Ordering::Relaxed) => Readiness::StoreDown,
             Status::Degraded { reason } => Readiness::Degraded(reason),
             Status::Up => Readiness::Ready,

@@ -11,10 +11,13 @@ use switchboard_store::{Command, Committer, Outcome, SendCommand, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::hub::{HubHandle, Surroundings, stopping};
-use crate::metrics::{Kind, Metrics};
-use crate::packet::Packet;
+use crate::metrics::Metrics;
+use crate::packet::{Origin, Packet, frame_type};
+use crate::trace::TraceContext;
 
 /// Commands that wait. A session waits for room before it reads its next frame.
 const QUEUE: usize = 4_096;
@@ -49,6 +52,9 @@ struct Job {
 /// Who waits for an outcome.
 struct Waiting {
     accepted: Instant,
+    origin: Origin,
+    /// Its part of the trace: it ends when this is dropped.
+    span: Span,
     reply: oneshot::Sender<Result<Outcome, StoreError>>,
     /// Its share of the bytes, given back with it.
     _bytes: OwnedSemaphorePermit,
@@ -81,10 +87,19 @@ impl WriterHandle {
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(size).await.map_err(|_closed| stopping())?;
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { accepted: Instant::now(), reply, _bytes: bytes };
+        let span = tracing::debug_span!("writer", batch = Empty);
+        // It is not entered: traces take the last moment within a span for its end.
+        let origin = Origin { trace: TraceContext::of(&span).map(Box::new), ..Origin::here() };
+        let waiting = Waiting { accepted: Instant::now(), origin, span, reply, _bytes: bytes };
         self.queue.send(Job { command, waiting }).await.map_err(|_closed| stopping())?;
         self.metrics.writer_queue.inc();
         Ok(answer)
+    }
+
+    /// The bytes of what waits or is being committed.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        QUEUE_BYTES.saturating_sub(self.bytes.available_permits())
     }
 
     /// A client message id for a message that came without one, so that its own retry is safe.
@@ -124,7 +139,10 @@ impl Writer {
     async fn commit(&mut self, batch: Vec<Command>, waiting: Vec<Waiting>) {
         let oldest = waiting.iter().map(|waiting| waiting.accepted).min().unwrap_or_else(Instant::now);
         let deadline = (oldest + DEADLINE).max(Instant::now() + LEAST);
-        match self.try_until(deadline, &Arc::from(batch)).await {
+        for Waiting { span, .. } in &waiting {
+            span.record("batch", i64::try_from(batch.len()).unwrap_or(i64::MAX));
+        }
+        match self.try_until(deadline, &Arc::from(batch), &waiting).await {
             Ok(outcomes) => {
                 if self.failing {
                     tracing::info!("the store takes messages again");
@@ -152,6 +170,7 @@ impl Writer {
         &mut self,
         deadline: Instant,
         batch: &Arc<[Command]>,
+        waiting: &[Waiting],
     ) -> Result<Vec<Outcome>, StoreError> {
         let mut tries = 0;
         loop {
@@ -164,7 +183,7 @@ impl Writer {
                     #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
                     metrics.batch_size.observe(batch.len() as f64);
                     metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
-                    self.announce(&outcomes, tries > 1).await;
+                    self.announce(&outcomes, waiting, tries > 1).await;
                     return Ok(outcomes);
                 }
                 Err(error) if Instant::now() + RETRY_WAIT > deadline => return Err(error),
@@ -177,12 +196,12 @@ impl Writer {
     }
 
     /// Tells the hub and the other nodes.
-    async fn announce(&self, outcomes: &[Outcome], tried_again: bool) {
+    async fn announce(&self, outcomes: &[Outcome], waiting: &[Waiting], tried_again: bool) {
         let mut packets = Vec::with_capacity(outcomes.len() * 2);
         let (mut repeated, mut refused) = (0, 0);
-        for outcome in outcomes {
+        for (outcome, Waiting { origin, .. }) in outcomes.iter().zip(waiting) {
             match outcome {
-                Outcome::Committed(entries) => match Packet::of_change(entries) {
+                Outcome::Committed(entries) => match Packet::of_change(entries, origin) {
                     Ok(more) => packets.extend(more),
                     // The entries are durable, and the sweep delivers them.
                     Err(error) => tracing::error!("an entry cannot be written as JSON: {error}"),
@@ -200,6 +219,9 @@ impl Writer {
         self.count("repeated", repeated);
         self.count("refused", refused);
         self.count("committed", outcomes.len() - repeated - refused);
+        let is_sent = |packet: &&Packet| frame_type(&packet.frame) == "message_sent";
+        let n_messages = packets.iter().filter(is_sent).count();
+        self.surroundings.metrics.messages_accepted.inc_by(n_messages as u64);
         let publications = packets.iter().map(|packet| Publication {
             channel: self.surroundings.channel(packet.mailbox),
             payload: packet.payload.clone(),
@@ -208,8 +230,8 @@ impl Writer {
         self.hub.deliver(packets).await;
     }
 
-    fn count(&self, kind: &'static str, n: usize) {
-        self.surroundings.metrics.commands.get_or_create(&Kind { kind }).inc_by(n as u64);
+    fn count(&self, outcome: &'static str, n: usize) {
+        self.surroundings.metrics.commands.of(outcome).inc_by(n as u64);
     }
 }
 

@@ -72,6 +72,7 @@ error_codes! {
     RateLimited "rate_limited" 429 "Too many of these: wait for `retry_after_ms`."
     TooManyConnections "too_many_connections" 429 "The user has as many connections as are allowed."
     StoreUnavailable "store_unavailable" 503 "The store did not answer: the outcome is unknown; repeat with the same client message id."
+    Overloaded "overloaded" 503 "More are being let in than this node takes at a time: come back after `retry_after_ms`."
     Draining "draining" 503 "This node is going away: connect again."
     Internal "internal" 500 "Something broke here; the log has more."
 }

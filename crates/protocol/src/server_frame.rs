@@ -105,9 +105,11 @@ pub enum ServerFrame<D = MessageData> {
         /// Its epoch.
         epoch: String,
     },
-    /// This node is going away.
+    /// This node is going away. The session is served as before for a while, then closed with
+    /// [`CloseCode::Restart`](crate::CloseCode::Restart).
     Reconnect {
-        /// How long this client should wait before it connects again, in milliseconds.
+        /// When this client should connect again, to another node, in milliseconds from now: each has its own time. If
+        /// the session is closed before, at once.
         after_ms: u64,
     },
     /// The answer to `ping`.

@@ -18,6 +18,10 @@ pub enum StoreError {
     /// It answered that the data cannot be. Nothing was changed.
     #[error("the store refused the data: {0}")]
     Rejected(String),
+    /// An entry is of a kind that this version does not know, or lacks what its kind must have. A later version, on
+    /// another node, may read it.
+    #[error("this version cannot read {0}")]
+    Unreadable(String),
     /// The address of the store cannot be used, or its file not be opened.
     #[error("{0}")]
     Config(String),

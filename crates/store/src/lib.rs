@@ -6,12 +6,14 @@
 //! - What is no message is changed by the [`Store`] itself: `accounts`, `credentials`, `attachments`. What nodes have to
 //!   learn of it at once is an entry of the system mailbox: `revocations`.
 //! - `postgres` and `sqlite` hold what differs: connections, and the hot statement.
+//! - `migrations` brings the schema up to date, and tells how far it is; [`health`] tells what the store stands on.
 //! - [`audit`] counts what must never be found; [`explain`] tells what reading costs.
 //!
 //! The rest of the system sees the types of [`model`]; rows and diesel stay in here.
 //!
 //! To add a kind of entry: its number in `schema::kind`, a variant of [`Event`] and of [`Command`], its part in
-//! `postgres/commit.sql` and in `sqlite/commit.rs`, its reading in `queries::EntryRow`.
+//! `postgres/commit.sql` and in `sqlite/commit.rs`, its reading in `queries::entry`. Nodes of the version before cannot
+//! read it: a release that reads a kind comes before the one that writes it.
 
 mod accounts;
 mod answer;
@@ -21,10 +23,13 @@ mod committer;
 mod credentials;
 mod error;
 pub mod explain;
+pub mod health;
 mod lists;
+mod migrations;
 pub mod model;
 mod postgres;
 mod queries;
+mod restored;
 mod revocations;
 mod schema;
 mod sqlite;
@@ -36,9 +41,11 @@ pub use attachments::StoredFile;
 pub use committer::Committer;
 pub use credentials::{ApiKey, ApiKeyId, LiveSession, NewTicket, Redeemed, SessionId};
 pub use error::StoreError;
+pub use health::{Health, PoolState};
 pub use lists::{Listed, Lists, Person, Talk};
+pub use migrations::Schema;
 pub use model::{
     Account, Command, Entry, Event, FileLabel, Head, Import, Message, Outcome, Refusal, Send as SendCommand,
 };
 pub use revocations::{Revocation, Revocations};
-pub use store::{Health, Store};
+pub use store::Store;

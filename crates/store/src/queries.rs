@@ -64,20 +64,20 @@ type MessageColumns =
 pub(crate) type EntryRow =
     (EntryColumns, (Option<i64>, Option<i64>), MessageColumns, (Option<String>, Option<String>));
 
-/// The entry of a row; none if the row lacks what its kind must have.
+/// The entry of a row; none if this version does not know its kind, or the row lacks what its kind must have.
 pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
     let (columns, pair, text, name) = row;
     let (mailbox, seq, unread, kind, conversation, message_id, actor, read_at, list, hidden_at) = columns;
-    let id = MessageId(message_id?);
-    let messages = || messages_of(list.as_deref(), id.0);
-    let event = match kind {
+    let messages = |id: MessageId| messages_of(list.as_deref(), id.0);
+    let event = match (kind, message_id.map(MessageId)) {
+        // Whatever it said, it says it no more.
         _ if hidden_at.is_some() => Event::Void,
-        kind::READ => Event::Read { messages: messages() },
-        kind::RECEIPT => {
-            Event::Receipt { messages: messages(), reader: UserId(actor?), read_at: Timestamp(read_at?) }
+        (kind::READ, Some(id)) => Event::Read { messages: messages(id) },
+        (kind::RECEIPT, Some(id)) => {
+            Event::Receipt { messages: messages(id), reader: UserId(actor?), read_at: Timestamp(read_at?) }
         }
-        kind::DELETED => Event::Deleted { message: id },
-        _ => {
+        (kind::DELETED, Some(id)) => Event::Deleted { message: id },
+        (kind::SENT | kind::RECEIVED, Some(id)) => {
             let (sender, subject, content, client_message_id, created_at, attachments) = text;
             let sender = sender?;
             let message = Arc::new(Message {
@@ -95,6 +95,7 @@ pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
             });
             if kind == kind::SENT { Event::Sent(message) } else { Event::Received(message) }
         }
+        _ => return None,
     };
     Some(Entry { mailbox: MailboxId(mailbox), seq: Seq(seq), unread, event })
 }

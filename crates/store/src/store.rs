@@ -30,15 +30,6 @@ pub(crate) enum Backend {
     Sqlite(Sqlite),
 }
 
-/// What `doctor` wants to know.
-#[derive(Clone, Debug, Default)]
-pub struct Health {
-    /// The server or library, with its version.
-    pub version: String,
-    /// Settings under which an acknowledged message could be lost, each with what to do.
-    pub warnings: Vec<String>,
-}
-
 /// Runs a reading on a connection of whichever back end, within the deadline.
 ///
 /// A connection to Postgres whose reading did not end is not put back: its answer may still be on the way.
@@ -132,28 +123,6 @@ impl Store {
         }
     }
 
-    /// Brings the schema up to this binary's, one process at a time, and says which migrations it ran.
-    ///
-    /// # Errors
-    /// [`StoreError::Migration`] or [`StoreError::Unavailable`].
-    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        match &*self.backend {
-            Backend::Postgres(postgres) => postgres.migrate().await,
-            Backend::Sqlite(sqlite) => sqlite.migrate().await,
-        }
-    }
-
-    /// The migrations of this binary that the store lacks.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        match &*self.backend {
-            Backend::Postgres(postgres) => postgres.pending_migrations().await,
-            Backend::Sqlite(sqlite) => sqlite.pending_migrations().await,
-        }
-    }
-
     /// The way to write. Each has a connection of its own: one a node.
     #[must_use]
     pub fn committer(&self) -> Committer {
@@ -177,26 +146,6 @@ impl Store {
         })
     }
 
-    /// Whether the store answers.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] if it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        let query = diesel::select(1_i32.into_sql::<diesel::sql_types::Integer>());
-        read!(self, connection => query.get_result::<i32>(connection)).map(|_one| ())
-    }
-
-    /// Version and durability of the store.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn health(&self) -> Result<Health, StoreError> {
-        match &*self.backend {
-            Backend::Postgres(postgres) => Box::pin(within(READ_DEADLINE, postgres.health())).await,
-            Backend::Sqlite(sqlite) => within(READ_DEADLINE, sqlite.health()).await,
-        }
-    }
-
     /// A user with their mailbox.
     ///
     /// # Errors
@@ -218,17 +167,20 @@ impl Store {
         Ok(rows.into_iter().map(queries::head).collect())
     }
 
-    /// Up to `limit` entries of a mailbox after a position, in order.
+    /// Up to `limit` entries of a mailbox after a position, in order. It ends early before an entry that this version
+    /// cannot read, as of a kind that a later one added.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], and [`StoreError::Rejected`] for an entry that lacks what its kind must have.
+    /// [`StoreError::Unavailable`], and [`StoreError::Unreadable`] if that is the first entry.
     pub async fn page(&self, mailbox: MailboxId, after: Seq, limit: i64) -> Result<Vec<Entry>, StoreError> {
         let query = queries::page(mailbox.0, after.0, limit);
         let rows: Vec<queries::EntryRow> = read!(self, connection => query.load(connection))?;
-        let entries: Option<Vec<Entry>> = rows.into_iter().map(queries::entry).collect();
-        entries.ok_or_else(|| {
-            StoreError::Rejected(format!("an entry of mailbox {mailbox} after {after} is incomplete"))
-        })
+        let is_empty = rows.is_empty();
+        let entries: Vec<Entry> = rows.into_iter().map_while(queries::entry).collect();
+        if entries.is_empty() && !is_empty {
+            return Err(StoreError::Unreadable(format!("entry {} of mailbox {mailbox}", after.next())));
+        }
+        Ok(entries)
     }
 
     /// Up to `limit` messages of a conversation, newest first, before a message; none if `reader` is no member.

@@ -37,8 +37,8 @@ export class Feed {
   #heartbeatMs = 25_000;
   /** When this connection was welcomed. @type {number | undefined} */
   #welcomedAt;
-  /** When to connect again, as a node that goes away told us. @type {number | undefined} */
-  #leaveAt;
+  /** Whether the node goes away: it serves this connection until the time that it told us, and closes it then. */
+  #isLeaving = false;
   #isStopped = false;
 
   /** @param {number} cursor the last entry known @param {string} epoch @param {Listener} listener */
@@ -51,7 +51,7 @@ export class Feed {
   connect() {
     this.#drop();
     this.#isStopped = false;
-    this.#leaveAt = undefined;
+    this.#isLeaving = false;
     this.#listener.state('connecting');
     const url = new URL('/ws/messages/', location.origin.replace(/^http/, 'ws'));
     url.search = String(new URLSearchParams({ cursor: String(this.#cursor), epoch: this.#epoch }));
@@ -70,7 +70,7 @@ export class Feed {
 
   /** The network or the machine woke up, or went: look at once how things stand. */
   nudge() {
-    if (this.#isStopped || this.#leaveAt !== undefined) return;
+    if (this.#isStopped || this.#isLeaving) return;
     if (!this.#socket) this.connect();
     else if (this.#welcomedAt !== undefined) this.#ping();
   }
@@ -101,7 +101,7 @@ export class Feed {
   #read(text) {
     /** @type {Frame} */
     const frame = JSON.parse(text);
-    if (this.#leaveAt === undefined) this.#next(this.#heartbeatMs, () => this.#ping());
+    if (!this.#isLeaving) this.#next(this.#heartbeatMs, () => this.#ping());
     if (frame.seq !== undefined && !frame.repeat) this.#apply(frame.seq, frame);
     else if (frame.type === 'welcome') this.#welcome(frame);
     else if (frame.type === 'unread_count') this.#listener.unread(frame.unread_count);
@@ -109,8 +109,8 @@ export class Feed {
       [this.#cursor, this.#epoch] = [frame.cursor, frame.epoch];
       this.#listener.reset();
     } else if (frame.type === 'reconnect') {
-      this.#leaveAt = performance.now() + frame.after_ms;
-      this.#next(frame.after_ms, () => this.connect());
+      this.#isLeaving = true;
+      this.#next(frame.after_ms, () => this.#closed());
     }
   }
 
@@ -144,9 +144,10 @@ export class Feed {
     // A page is not told why a handshake was refused.
     if (code === CREDENTIALS_EXPIRED || !wasWelcome) this.#listener.doubt();
     if (uptime > 10_000) this.#failures = 0;
-    const delay = this.#leaveAt === undefined ? backoff(this.#failures) : this.#leaveAt - performance.now();
+    // Who was told to leave has had its own time for that; who is told again and again waits.
+    const delay = this.#isLeaving && this.#failures === 0 ? 0 : backoff(this.#failures);
     this.#failures += 1;
     this.#listener.state('waiting');
-    this.#next(Math.max(0, delay), () => this.connect());
+    this.#next(delay, () => this.connect());
   }
 }

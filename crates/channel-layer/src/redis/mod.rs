@@ -13,13 +13,16 @@ mod wanted;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::config::{ConfigError, RedisConfig};
-pub use self::inspect::{InspectError, OutputBufferLimit, RedisReport, inspect_redis};
+pub use self::inspect::{
+    ClockOffset, InspectError, MemoryLimit, OutputBufferLimit, RedisReport, inspect_redis,
+};
 use self::outbox::Outbox;
 use self::publisher::Publisher;
 use self::server::Server;
@@ -110,8 +113,12 @@ impl Link {
         self.tally.snapshot(self.wanted.len())
     }
 
-    fn probe_was_heard(&self) {
+    /// `took` is known of a probe that was asked for on this connection.
+    fn probe_was_heard(&self, took: Option<Duration>) {
         self.is_silent.store(false, Ordering::Relaxed);
+        if let Some(micros) = took.and_then(|took| u64::try_from(took.as_micros()).ok()) {
+            self.tally.probe.store(micros, Ordering::Relaxed);
+        }
     }
 
     fn probe_stayed_away(&self) {

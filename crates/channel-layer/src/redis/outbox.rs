@@ -53,11 +53,15 @@ impl Outbox {
     }
 
     pub(super) fn push(&self, batch: Vec<Publication>) {
-        let mut n_dropped = 0;
         let mut queue = self.lock();
+        if !queue.is_open {
+            self.tally.publish_down.add(batch.len());
+            return;
+        }
+        let mut n_dropped = 0;
         for publication in batch {
             let size = size(&publication);
-            if queue.is_open && queue.entries.len() < ENTRIES && queue.n_bytes + size <= BYTES {
+            if queue.entries.len() < ENTRIES && queue.n_bytes + size <= BYTES {
                 queue.n_bytes += size;
                 queue.entries.push_back(publication);
             } else {
@@ -65,7 +69,7 @@ impl Outbox {
             }
         }
         drop(queue);
-        self.tally.publish_dropped.add(n_dropped);
+        self.tally.publish_full.add(n_dropped);
         self.filled.notify_one();
     }
 
@@ -114,7 +118,7 @@ impl Outbox {
 
     pub(super) fn close(&self) {
         let left = std::mem::take(&mut *self.lock());
-        self.tally.publish_dropped.add(left.entries.len());
+        self.tally.publish_down.add(left.entries.len());
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -147,21 +151,21 @@ mod tests {
     fn it_is_bounded_in_entries_and_bytes_and_counts_what_it_drops() {
         let tally = Arc::new(Tally::default());
         let outbox = Outbox::new(Arc::clone(&tally));
-        let dropped = || tally.snapshot(0).publish_dropped;
+        let dropped = || (tally.snapshot(0).publish_down, tally.snapshot(0).publish_full);
 
         outbox.push(publications(3, 1));
-        assert_eq!(dropped(), 3, "closed");
+        assert_eq!(dropped(), (3, 0), "closed");
         outbox.open();
         outbox.push(publications(ENTRIES + 5, 1));
-        assert_eq!(dropped(), 8, "full of entries");
+        assert_eq!(dropped(), (3, 5), "full of entries");
         outbox.close();
-        assert_eq!(dropped(), 8 + ENTRIES as u64, "closed with entries");
+        assert_eq!(dropped(), (3 + ENTRIES as u64, 5), "closed with entries");
         outbox.open();
         outbox.push(publications(65, 1_024 * 1_024 - 1));
-        assert_eq!(dropped(), 9 + ENTRIES as u64, "full of bytes");
+        assert_eq!(dropped(), (3 + ENTRIES as u64, 6), "full of bytes");
         assert!(outbox.try_take().is_some_and(|batch| batch.publications.len() == 1));
         outbox.push(publications(1, 1_024 * 1_024 - 1));
-        assert_eq!(dropped(), 9 + ENTRIES as u64, "room again");
+        assert_eq!(dropped(), (3 + ENTRIES as u64, 6), "room again");
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Publisher {
         };
         // The probe may be one of them and is not counted.
         let n_refused = (1 + refusals.count()).min(n_publications);
-        self.link.tally.publish_dropped.add(n_refused);
+        self.link.tally.publish_down.add(n_refused);
         self.link.tally.published.add(n_publications - n_refused);
         if !self.is_refusal_reported {
             warn!(code, "Redis refuses to publish: {code}");
@@ -149,7 +149,7 @@ impl Publisher {
 
     fn give_up_unanswered(&mut self) {
         let n_unanswered = mem::take(&mut self.n_unanswered);
-        self.link.tally.publish_dropped.add(n_unanswered);
+        self.link.tally.publish_down.add(n_unanswered);
     }
 }
 

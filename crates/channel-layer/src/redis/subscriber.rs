@@ -75,6 +75,7 @@ impl Subscriber {
         let mut under_way = FuturesUnordered::new();
         let mut probes = time::interval(PROBE_PERIOD);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut asked: Option<Instant> = None;
         let silence = time::sleep(SILENCE);
         tokio::pin!(silence);
         loop {
@@ -89,13 +90,16 @@ impl Subscriber {
             tokio::select! {
                 batch = messages.next() => {
                     if self.hand_over(batch.ok_or(Loss::Closed)?) {
-                        link.probe_was_heard();
+                        link.probe_was_heard(asked.take().map(|asked| asked.elapsed()));
                         silence.as_mut().reset(Instant::now() + SILENCE);
                     }
                 }
                 Some(chunk) = under_way.next() => link.wanted.settle(chunk?),
                 () = link.wanted.changed() => {}
-                _ = probes.tick() => link.outbox.push_probe(),
+                _ = probes.tick() => {
+                    asked.get_or_insert_with(Instant::now);
+                    link.outbox.push_probe();
+                }
                 () = &mut silence => {
                     link.probe_stayed_away();
                     return Err(Loss::Silence);

@@ -92,18 +92,24 @@ async fn absent_at_first() -> anyhow::Result<()> {
     node.end().await
 }
 
+/// Publications that went nowhere, for whichever reason.
+fn dropped(node: &Node) -> u64 {
+    let counters = node.layer.counters();
+    counters.publish_down + counters.publish_full
+}
+
 async fn publish_while_down() -> anyhow::Result<()> {
     let mut redis = Redis::start()?;
     let (mut a, mut b) = two_nodes(&redis).await?;
     redis.kill()?;
     a.expect(Event::Lost, SOON).await?;
-    let n_before = a.layer.counters().publish_dropped;
+    let n_before = dropped(&a);
     let started_at = Instant::now();
     for _ in 0..1_000 {
         a.layer.publish(vec![publication("old", "never heard"); 100]);
     }
     ensure!(started_at.elapsed() < Duration::from_secs(1), "{:?}", started_at.elapsed());
-    until(SOON, || a.layer.counters().publish_dropped == n_before + 100_000).await?;
+    until(SOON, || dropped(&a) == n_before + 100_000).await?;
 
     redis.restart()?;
     b.expect(Event::Lost, BACK).await?;
@@ -174,9 +180,9 @@ async fn refused_publications() -> anyhow::Result<()> {
     let redis = Redis::start()?;
     let (mut a, _b) = two_nodes(&redis).await?;
     redis.command(&["ACL", "SETUSER", "default", "-publish"])?;
-    let n_before = a.layer.counters().publish_dropped;
+    let n_before = dropped(&a);
     a.layer.publish(vec![publication("old", "refused"); 3]);
-    until(SOON, || a.layer.counters().publish_dropped == n_before + 3).await?;
+    until(SOON, || dropped(&a) == n_before + 3).await?;
 
     a.expect(Event::Lost, SILENCE + Duration::from_secs(3)).await?;
     a.expect(Event::Restored, BACK).await?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use libtest_mimic::Trial;
-use switchboard_channel_layer::{ConfigError, RedisReport, inspect_redis};
+use switchboard_channel_layer::{Channel, ConfigError, RedisReport, inspect_redis};
 
 use crate::kit::{Node, trial};
 use crate::servers::Redis;
@@ -17,14 +17,27 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 async fn inspection() -> anyhow::Result<()> {
     let redis = Redis::start()?;
-    let RedisReport { version, output_buffer_limit, .. } = inspect_redis(&redis.url()).await?;
+    let RedisReport { version, output_buffer_limit, memory, round_trip, clock, is_replica, .. } =
+        inspect_redis(&redis.url(), &channel()).await?;
+    ensure!(
+        !is_replica && round_trip.is_some() && memory.is_some_and(|memory| memory.policy == "noeviction")
+    );
+    // It has this machine's clock.
+    ensure!(clock.is_some_and(|clock| clock.ahead_us.abs() < 1_000_000), "{clock:?}");
     ensure!(version.split('.').count() == 3, "{version}");
     let limit = output_buffer_limit.context("CONFIG GET is permitted")?;
     ensure!(limit.hard_bytes > 0 && limit.soft_bytes > 0 && limit.soft_seconds > 0, "{limit:?}");
 
     redis.command(&["ACL", "SETUSER", "default", "-config"])?;
-    ensure!(inspect_redis(&redis.url()).await?.output_buffer_limit.is_none());
+    redis.command(&["ACL", "SETUSER", "default", "resetchannels", "-time"])?;
+    let report = inspect_redis(&redis.url(), &channel()).await?;
+    ensure!(report.output_buffer_limit.is_none() && report.clock.is_none(), "{report:?}");
+    ensure!(report.round_trip.is_none(), "it may not subscribe");
     Ok(())
+}
+
+fn channel() -> Channel {
+    Channel::new("a channel of nobody else")
 }
 
 async fn no_answer() -> anyhow::Result<()> {
@@ -40,7 +53,7 @@ async fn no_answer() -> anyhow::Result<()> {
 }
 
 async fn expect_error(url: &str, expected: &str) -> anyhow::Result<()> {
-    let error = inspect_redis(url).await.err().context("it is not usable")?;
+    let error = inspect_redis(url, &channel()).await.err().context("it is not usable")?;
     let sentence = error.to_string();
     ensure!(sentence.contains(expected), "{sentence}");
     ensure!(!format!("{sentence} {error:?}").contains("hunter2"), "{sentence}");

@@ -43,10 +43,14 @@ impl FakeNode {
     }
 
     pub(crate) async fn refuse(&self, status: u16) {
+        self.refuse_with(status, None).await;
+    }
+
+    pub(crate) async fn refuse_with(&self, status: u16, problem: Option<Value>) {
         let (stream, _) = self.listener.accept().await.unwrap();
         #[expect(clippy::result_large_err, reason = "the signature is tungstenite's")]
         let callback = |_: &Request, _: Response| -> Result<Response, ErrorResponse> {
-            let mut response = ErrorResponse::new(None);
+            let mut response = ErrorResponse::new(problem.as_ref().map(Value::to_string));
             *response.status_mut() = status.try_into().unwrap();
             Err(response)
         };

@@ -1,8 +1,10 @@
 //! Connections come and go; the entries stay in order, each once.
 
+use std::time::Duration;
+
 use serde_json::json;
 use switchboard_client::{Client, Event};
-use switchboard_protocol::{MessageId, Seq, ServerFrame, Status};
+use switchboard_protocol::{MessageId, Seq, ServerFrame, Status, UserId};
 
 use crate::check;
 use crate::fake_node::FakeNode;
@@ -127,6 +129,46 @@ async fn a_node_that_goes_away_is_left_when_it_says() {
     let peer = node.welcome(1).await;
     assert_eq!(peer.uri, "/ws/messages/?cursor=1&epoch=e1");
     check(&mut events, &["connected", "entry 1", "disconnected None", "connected"]).await;
+}
+
+/// Its time to leave is over when the node says so by closing; what had no answer there is sent again elsewhere.
+#[tokio::test]
+async fn a_node_that_closes_early_is_left_at_once() {
+    let (first, second) = (FakeNode::start().await, FakeNode::start().await);
+    let mut config = first.config();
+    config.urls.extend(second.config().urls);
+    config.backoff.min = Duration::from_secs(3600);
+    config.backoff.max = config.backoff.min;
+    let (client, mut events) = Client::start(config);
+    let mut peer = first.welcome(0).await;
+    peer.say(json!({"type": "reconnect", "after_ms": 3_600_000})).await;
+    check(&mut events, &["connected"]).await;
+    // It is served as before until then.
+    let answer = client.post(UserId(2), "", "a", None).await.unwrap();
+    let request = peer.hear().await;
+    peer.acknowledge(1, &request, false).await;
+    answer.await.unwrap();
+    let answer = client.post(UserId(2), "", "b", None).await.unwrap();
+    let unanswered = peer.hear().await;
+    peer.close(1012).await;
+    let mut peer = second.welcome(1).await;
+    assert_eq!(peer.uri, "/ws/messages/?cursor=1&epoch=e1");
+    assert_eq!(peer.hear().await, unanswered);
+    peer.acknowledge(2, &unanswered, false).await;
+    answer.await.unwrap();
+}
+
+/// Whom the next node refuses because it goes away too, does not wait for that node.
+#[tokio::test]
+async fn a_node_that_goes_away_does_not_say_when_to_ask_the_next() {
+    let (first, second) = (FakeNode::start().await, FakeNode::start().await);
+    let mut config = first.config();
+    config.urls.extend(second.config().urls);
+    let (_client, mut events) = Client::start(config);
+    let problem = json!({"status": 503, "title": "this node is going away", "code": "draining", "retry_after_ms": 3_600_000});
+    first.refuse_with(503, Some(problem)).await;
+    second.welcome(0).await;
+    check(&mut events, &["disconnected Some(503)", "connected"]).await;
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ impl Edge {
         if self.is_public_https {
             return true;
         }
-        if !peer.is_some_and(|peer| self.is_trusted(peer.to_canonical())) {
+        if !self.trusts(peer) {
             return false;
         }
         let mut protocols = head
@@ -72,6 +72,12 @@ impl Edge {
             .peekable();
         // On every hop: one that was plain has shown the cookie already.
         protocols.peek().is_some() && protocols.all(|is_https| is_https)
+    }
+
+    /// Whether what the peer says of a request counts: it is a proxy of ours.
+    #[must_use]
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.is_some_and(|peer| self.is_trusted(peer.to_canonical()))
     }
 
     fn is_trusted(&self, address: IpAddr) -> bool {

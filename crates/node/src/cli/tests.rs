@@ -31,6 +31,10 @@ fn serve_is_the_default() {
     {
         assert_eq!(check(line, Task::Serve).listen.as_deref(), Some("a:1"), "{line}");
     }
+    for line in ["switchboard --admin-listen a:2", "switchboard serve --listen a:1 --admin-listen a:2"] {
+        assert_eq!(check(line, Task::Serve).admin_listen.as_deref(), Some("a:2"), "{line}");
+    }
+    check_refused("switchboard migrate --admin-listen a:2");
     check_refused("switchboard --listen a:1 migrate");
     check_refused("switchboard migrate --listen a:1");
     check_refused("switchboard --jwt-secret x");

@@ -49,6 +49,16 @@ pub(super) fn jwks_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
     })
 }
 
+/// Where traces go, or nothing. What opens a collector is no part of its address, which stands in the log.
+pub(super) fn otlp_endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let expected = "an address of a collector, such as `http://collector:4318`, or nothing";
+    optional(deserializer, expected, |text| {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let is_open = url.username().is_empty() && url.password().is_none();
+        (is_open && url.query().is_none() && url.fragment().is_none()).then_some(url)
+    })
+}
+
 /// Where attachments are, or nothing.
 pub(super) fn attachments_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
     let expected = "`file:///FOLDER`, `s3://BUCKET/PREFIX`, or nothing";

@@ -15,15 +15,21 @@ use super::{Config, ConfigError, DEFAULTS, Overrides};
 /// Keys whose values never stand in a message.
 const SECRETS: [&str; 3] = ["store.database_url", "channel_layer.redis_url", "auth.jwt_secret"];
 
-/// Keys with a short name in the environment.
-const SHORT_NAMES: [(&str, &str); 6] = [
+/// Keys with a short name in the environment. Those of [`SECRETS`] also have one that ends in [`FILE_SUFFIX`].
+const SHORT_NAMES: [(&str, &str); 8] = [
     ("SWITCHBOARD_LISTEN", "server.listen"),
+    ("SWITCHBOARD_ADMIN_LISTEN", "server.admin_listen"),
     ("SWITCHBOARD_DATA_DIR", "server.data_dir"),
     ("DATABASE_URL", "store.database_url"),
     ("REDIS_URL", "channel_layer.redis_url"),
     ("SWITCHBOARD_JWT_SECRET", "auth.jwt_secret"),
     ("SWITCHBOARD_JWKS_URL", "auth.jwks_url"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "log.otlp_endpoint"),
 ];
+
+/// `NAME_FILE` names the file that holds the value of `NAME`: so Docker and Kubernetes hand over secrets, which then show
+/// neither in the environment of a process nor in the description of a container.
+const FILE_SUFFIX: &str = "_FILE";
 
 /// Values that come from one place: a file, one variable, one option.
 pub(super) struct Layer {
@@ -83,7 +89,8 @@ pub(super) fn environment(
     for (name, value) in variables {
         let Ok(name) = name.into_string() else { continue };
         let is_short = SHORT_NAMES.iter().any(|(short, _)| *short == name);
-        if value.is_empty() || !(is_short || long_name(&name).is_some()) {
+        let is_file = secret_names().any(|short| name.strip_suffix(FILE_SUFFIX) == Some(short));
+        if value.is_empty() || !(is_short || is_file || long_name(&name).is_some()) {
             continue;
         }
         let not_text = |_| ConfigError(format!("the environment variable {name} is not UTF-8"));
@@ -93,11 +100,47 @@ pub(super) fn environment(
         let (section, key) = long_name(name)?;
         Some(Layer::of_one(origin_of(name), &section, &key, text))
     });
-    let short = SHORT_NAMES.iter().filter_map(|(name, path)| {
-        let (section, key) = path.split_once('.')?;
-        Some(Layer::of_one(origin_of(name), section, key, texts.get(*name)?))
-    });
-    Ok(long.chain(short).collect())
+    let mut layers: Vec<Layer> = long.collect();
+    for (name, path) in SHORT_NAMES {
+        let Some((section, key)) = path.split_once('.') else { continue };
+        if let Some((origin, text)) = value_of(name, &texts)? {
+            layers.push(Layer::of_one(origin, section, key, &text));
+        }
+    }
+    Ok(layers)
+}
+
+/// Short names that may also name a file.
+fn secret_names() -> impl Iterator<Item = &'static str> {
+    SHORT_NAMES.into_iter().filter(|(_, path)| SECRETS.contains(path)).map(|(name, _)| name)
+}
+
+/// Where the value under a short name comes from, and the value: the variable's own, or what its file holds.
+fn value_of(name: &str, texts: &BTreeMap<String, String>) -> Result<Option<(String, String)>, ConfigError> {
+    let file_name = format!("{name}{FILE_SUFFIX}");
+    match (texts.get(name), texts.get(&file_name)) {
+        (None, None) => Ok(None),
+        (Some(text), None) => Ok(Some((origin_of(name), text.clone()))),
+        (None, Some(path)) => {
+            let origin = format!("the file {path} of {}", origin_of(&file_name));
+            secret_in(path, &origin).map(|text| Some((origin, text)))
+        }
+        (Some(_), Some(_)) => Err(ConfigError(format!(
+            "the environment variables {name} and {file_name} are both set: keep one of them"
+        ))),
+    }
+}
+
+/// What the file holds, without the newline that editors and shells put at its end.
+fn secret_in(path: &str, origin: &str) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError(format!("{origin} cannot be read: {error}")))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    match line.strip_suffix('\r').unwrap_or(line) {
+        // Not as an empty variable, which counts as not set: the node would start on another store than was meant.
+        "" => Err(ConfigError(format!("{origin} is empty"))),
+        value => Ok(value.to_owned()),
+    }
 }
 
 fn origin_of(variable: &str) -> String {
@@ -112,9 +155,10 @@ fn long_name(variable: &str) -> Option<(String, String)> {
 
 /// The options that are given.
 pub(super) fn command_line(overrides: &Overrides) -> Vec<Layer> {
-    let Overrides { file: _, listen, data_dir, database_url, redis_url } = overrides;
+    let Overrides { file: _, listen, admin_listen, data_dir, database_url, redis_url } = overrides;
     let options = [
         ("--listen", "server", "listen", listen.as_deref()),
+        ("--admin-listen", "server", "admin_listen", admin_listen.as_deref()),
         ("--data-dir", "server", "data_dir", data_dir.as_deref()),
         ("--database-url", "store", "database_url", database_url.as_ref().map(|url| url.expose_secret())),
         ("--redis-url", "channel_layer", "redis_url", redis_url.as_ref().map(|url| url.expose_secret())),

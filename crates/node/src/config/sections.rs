@@ -22,9 +22,15 @@ pub struct ServerConfig {
     /// Threads that serve sockets; 0 means one for each core. See [`ServerConfig::n_workers`].
     #[serde(deserialize_with = "values::integer::<_, _, 0, 1024>")]
     pub workers: usize,
-    /// From the signal to stop until open sockets are cut, in seconds. See [`ServerConfig::drain`].
-    #[serde(deserialize_with = "values::integer::<_, _, 0, 3600>")]
+    /// Where operators read health and metrics; none means at `listen`, with everybody else.
+    #[serde(deserialize_with = "values::admin_listen")]
+    pub admin_listen: Option<SocketAddr>,
+    /// From the signal to stop until the process has ended, in seconds. See [`ServerConfig::drain`].
+    #[serde(deserialize_with = "values::integer::<_, _, 1, 3600>")]
     pub drain_seconds: u64,
+    /// For how long no request has come before the socket is closed, in seconds. See [`ServerConfig::drain_quiet`].
+    #[serde(deserialize_with = "values::integer::<_, _, 0, 60>")]
+    pub drain_quiet_seconds: u64,
     /// Folder of what this node keeps on disk.
     #[serde(deserialize_with = "values::folder")]
     pub data_dir: PathBuf,
@@ -136,6 +142,9 @@ pub struct LimitsConfig {
     /// Accounts that one address may make in a minute.
     #[serde(deserialize_with = "values::integer::<_, _, 1, 1_000_000>")]
     pub registrations_per_minute: u32,
+    /// Sockets and event streams that are let in at a time. The others wait.
+    #[serde(deserialize_with = "values::integer::<_, _, 1, 1_000_000>")]
+    pub handshakes_in_flight: usize,
     /// Bytes that wait for one slow client. At least one frame must fit.
     #[serde(deserialize_with = "values::integer::<_, _, 262_144, 1_073_741_824>")]
     pub outbound_queue_bytes: usize,
@@ -150,6 +159,15 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// What is logged, in the language of `tracing_subscriber::EnvFilter`; checked by [`crate::logging`].
     pub level: String,
+    /// Whether lines say which address a client has.
+    #[serde(deserialize_with = "values::flag")]
+    pub addresses: bool,
+    /// The collector that traces are sent to; none means that there are no traces.
+    #[serde(deserialize_with = "addresses::otlp_endpoint")]
+    pub otlp_endpoint: Option<Url>,
+    /// How many of the traces are recorded that begin here, from 0 to 1.
+    #[serde(deserialize_with = "values::ratio")]
+    pub otlp_sample_ratio: f64,
 }
 
 /// How a line of the log looks.
@@ -162,6 +180,18 @@ pub enum LogFormat {
 }
 
 impl ServerConfig {
+    /// One socket cannot be both.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let (listen, Some(admin)) = (self.listen, self.admin_listen) else { return Ok(()) };
+        let overlap = listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
+        if overlap && listen.port() == admin.port() && listen.port() != 0 {
+            return Err(format!(
+                "`server.listen` is `{listen}` and `server.admin_listen` is `{admin}`: give one of them another port"
+            ));
+        }
+        Ok(())
+    }
+
     /// How many threads serve sockets.
     #[must_use]
     pub fn n_workers(&self) -> usize {
@@ -171,10 +201,16 @@ impl ServerConfig {
         }
     }
 
-    /// From the signal to stop until open sockets are cut.
+    /// From the signal to stop until the process has ended.
     #[must_use]
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
+    }
+
+    /// For how long no request has come before the socket is closed.
+    #[must_use]
+    pub fn drain_quiet(&self) -> Duration {
+        Duration::from_secs(self.drain_quiet_seconds)
     }
 }
 

@@ -74,6 +74,7 @@ fn command_line_over_environment_over_file_over_defaults() {
 
     let overrides = Overrides {
         listen: Some("[::1]:4".into()),
+        admin_listen: Some("[::1]:5".into()),
         data_dir: Some("/o".into()),
         database_url: Some("sqlite:///o.db".into()),
         redis_url: Some("rediss://o".into()),
@@ -81,6 +82,7 @@ fn command_line_over_environment_over_file_over_defaults() {
     };
     let config = load(file, &environment, overrides).unwrap();
     assert_eq!(config.server.listen.to_string(), "[::1]:4");
+    assert_eq!(config.server.admin_listen.map(|address| address.port()), Some(5));
     assert_eq!(config.server.data_dir.to_str(), Some("/o"));
     assert_eq!(config.store_url().expose_secret(), "sqlite:///o.db");
     assert_eq!(config.redis_url().unwrap().expose_secret(), "rediss://o");
@@ -91,6 +93,63 @@ fn a_value_of_the_environment_is_a_text() {
     let secret = "0".repeat(40);
     let config = load("", &[("SWITCHBOARD_JWT_SECRET", &secret)], Overrides::default()).unwrap();
     assert_eq!(config.auth.jwt_secret.expose_secret(), secret);
+}
+
+#[test]
+fn a_secret_may_be_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (database, redis) = (write("database", b"postgres://u:p@db/x\n"), write("redis", b"redis://r\r\n"));
+    let secret = write("secret", format!(" {SECRET}\n\n").as_bytes());
+    let environment = [
+        ("DATABASE_URL_FILE", database.as_str()),
+        ("SWITCHBOARD_STORE__DATABASE_URL", "postgres://long"),
+        ("REDIS_URL_FILE", redis.as_str()),
+        ("SWITCHBOARD_JWT_SECRET_FILE", secret.as_str()),
+        ("SWITCHBOARD_JWT_SECRET", ""),
+    ];
+    let config = load("", &environment, Overrides::default()).unwrap();
+    assert_eq!(config.store_url().expose_secret(), "postgres://u:p@db/x", "it is a short name");
+    assert_eq!(config.redis_url().unwrap().expose_secret(), "redis://r");
+    assert_eq!(
+        config.auth.jwt_secret.expose_secret(),
+        format!(" {SECRET}\n"),
+        "one newline is not of the value"
+    );
+
+    check_error(
+        "",
+        &[("DATABASE_URL", "postgres://db"), ("DATABASE_URL_FILE", "/nowhere")],
+        "the environment variables DATABASE_URL and DATABASE_URL_FILE are both set: keep one of them",
+    );
+    check_error(
+        "",
+        &[("REDIS_URL_FILE", "/nowhere/redis")],
+        "the file /nowhere/redis of the environment variable REDIS_URL_FILE cannot be read: \
+         No such file or directory (os error 2)",
+    );
+    for (name, text, expect) in [
+        ("empty", b"\n".as_slice(), " is empty"),
+        ("bytes", b"hunter2\xff", " cannot be read: stream did not contain valid UTF-8"),
+    ] {
+        let path = write(name, text);
+        let origin = format!("the file {path} of the environment variable SWITCHBOARD_JWT_SECRET_FILE");
+        check_error("", &[("SWITCHBOARD_JWT_SECRET_FILE", &path)], &format!("{origin}{expect}"));
+    }
+    let short = write("short", b"hunter2");
+    check_error(
+        "",
+        &[("SWITCHBOARD_JWT_SECRET_FILE", &short)],
+        &format!(
+            "`auth.jwt_secret` (from the file {short} of the environment variable SWITCHBOARD_JWT_SECRET_FILE): \
+             expected at least 32 bytes, or nothing"
+        ),
+    );
+    load("", &[("SWITCHBOARD_LISTEN_FILE", "/nowhere")], Overrides::default()).expect("no secret, no file");
 }
 
 #[test]
@@ -133,6 +192,26 @@ fn an_error_names_key_value_and_origin() {
         &[],
         "`log.format` is `xml` (from the file FILE): expected `pretty` or `json`",
     );
+    for (text, shown) in [("1.01", "1.01"), ("-0.1", "-0.1"), ("NaN", "NaN"), ("2", "2"), ("half", "half")] {
+        check_error(
+            "",
+            &[("SWITCHBOARD_LOG__OTLP_SAMPLE_RATIO", text)],
+            &format!(
+                "`log.otlp_sample_ratio` is `{shown}` (from the environment variable \
+                 SWITCHBOARD_LOG__OTLP_SAMPLE_RATIO): expected a number from 0 to 1"
+            ),
+        );
+    }
+    for url in ["collector:4318", "grpc://collector:4317", "http://a:b@collector", "http://collector?token=x"] {
+        check_error(
+            "",
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", url)],
+            &format!(
+                "`log.otlp_endpoint` is `{url}` (from the environment variable OTEL_EXPORTER_OTLP_ENDPOINT): \
+                 expected an address of a collector, such as `http://collector:4318`, or nothing"
+            ),
+        );
+    }
     let overrides = Overrides { listen: Some("8000".into()), ..Overrides::default() };
     assert_eq!(
         load("", &[], overrides).unwrap_err(),
@@ -185,7 +264,7 @@ fn an_unknown_name_is_refused() {
         "",
         &[("SWITCHBOARD_LOG__COLOUR", "no")],
         "`log.colour` (from the environment variable SWITCHBOARD_LOG__COLOUR) is no key of the \
-         configuration: `log` has `format`, `level`",
+         configuration: `log` has `addresses`, `format`, `level`, `otlp_endpoint`, `otlp_sample_ratio`",
     );
     check_error(
         "[metrics]\non = true",
@@ -316,6 +395,27 @@ fn keys_of_an_issuer_need_its_name_and_ours() {
         "[auth]\njwks_file = 'keys.json'",
         &[url, issuer, audience],
         "`auth.jwks_url` and `auth.jwks_file` are both set: keep one of them",
+    );
+}
+
+#[test]
+fn operators_have_an_address_of_their_own_or_none() {
+    for (listen, admin, is_good) in [
+        ("127.0.0.1:8000", "", true),
+        ("127.0.0.1:8000", "127.0.0.1:9000", true),
+        ("127.0.0.1:8000", "127.0.0.2:8000", true),
+        ("127.0.0.1:0", "127.0.0.1:0", true),
+        ("127.0.0.1:8000", "127.0.0.1:8000", false),
+        ("0.0.0.0:8000", "127.0.0.1:8000", false),
+        ("127.0.0.1:8000", "9000", false),
+    ] {
+        let environment = [("SWITCHBOARD_LISTEN", listen), ("SWITCHBOARD_ADMIN_LISTEN", admin)];
+        assert_eq!(load("", &environment, Overrides::default()).is_ok(), is_good, "{listen} and {admin}");
+    }
+    check_error(
+        "server.drain_seconds = 0",
+        &[],
+        "`server.drain_seconds` is `0` (from the file FILE): expected an integer from 1 to 3600",
     );
 }
 

@@ -77,9 +77,55 @@ impl Visitor<'_> for Flag {
     }
 }
 
+/// A part of all, from 0 to 1.
+pub(super) fn ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    deserializer.deserialize_any(Ratio)
+}
+
+struct Ratio;
+
+impl Visitor<'_> for Ratio {
+    type Value = f64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number from 0 to 1")
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<f64, E> {
+        let refusal = || E::invalid_value(Unexpected::Float(number), &self);
+        (0.0..=1.0).contains(&number).then_some(number).ok_or_else(refusal)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<f64, E> {
+        self.visit_f64(u32::try_from(number).map_or(f64::INFINITY, f64::from))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<f64, E> {
+        match u64::try_from(number) {
+            Ok(number) => self.visit_u64(number),
+            Err(_) => Err(E::invalid_value(Unexpected::Signed(number), &self)),
+        }
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
+        match text.trim().parse() {
+            Ok(number) => self.visit_f64(number),
+            Err(_) => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
+    }
+}
+
 /// An address and a port.
 pub(super) fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     checked(deserializer, "an address and a port, such as `127.0.0.1:8000`", |text| text.parse().ok())
+}
+
+/// An address and a port, or nothing.
+pub(super) fn admin_listen<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    let expected = "an address and a port, such as `127.0.0.1:9000`, or nothing";
+    optional(deserializer, expected, |text| text.parse().ok())
 }
 
 /// The path of a folder.

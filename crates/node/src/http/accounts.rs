@@ -12,6 +12,7 @@ use switchboard_protocol::server_frame::User;
 use switchboard_protocol::{ErrorCode, Timestamp};
 use switchboard_store::{Account, NewAccount, NewTicket, Store};
 
+use super::access;
 use super::caller::{Caller, authenticate, check_origin_of_login, client_address, is_secure};
 use super::{NodeData, body};
 use crate::auth::{
@@ -89,6 +90,7 @@ pub(super) async fn begin_session(
     // None if the password was changed, or the user disabled, since it was compared.
     node.with_store(creating).await?.ok_or_else(wrong_password)?;
     response.cookie(set_cookie(token, ttl, is_secure(node, request)));
+    access::known(request, user);
     Ok(account)
 }
 

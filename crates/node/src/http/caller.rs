@@ -10,12 +10,12 @@ use switchboard_protocol::{ErrorCode, Seq, Timestamp, UserId};
 use switchboard_store::{Account, Redeemed};
 use tokio::time::timeout;
 
+use super::access;
 use crate::auth::{
     API_KEY_PREFIX, AuthError, Claims, Subject, bearer, is_secret, secret_hash, session_token,
 };
 use crate::commands::{draining, too_fast};
-use crate::limits::ConnectionPermit;
-use crate::metrics::Kind;
+use crate::limits::{ConnectionPermit, HandshakePlace, RetryAfter};
 use crate::problem::ApiError;
 use crate::revocations::{Admission, Credential, Lease};
 use crate::state::Node;
@@ -54,6 +54,11 @@ pub(crate) fn time_until(time: Timestamp) -> Duration {
 /// The address that a request came from, as far as proxies are trusted.
 pub(crate) fn client_address(node: &Node, request: &HttpRequest) -> Option<IpAddr> {
     node.edge.client_address(peer(request), request.headers())
+}
+
+/// The same for the log: only if it is to tell addresses.
+pub(crate) fn told_address(node: &Node, request: &HttpRequest) -> Option<IpAddr> {
+    node.settings.log_addresses.then(|| client_address(node, request)).flatten()
 }
 
 fn peer(request: &HttpRequest) -> Option<IpAddr> {
@@ -102,13 +107,16 @@ async fn authenticate_with(
         found => found,
     };
     match found {
-        Ok((account, credential, expires_at)) => Ok(Caller { account, credential, expires_at, since }),
+        Ok((account, credential, expires_at)) => {
+            access::known(request, account.id);
+            Ok(Caller { account, credential, expires_at, since })
+        }
         Err(error) => Err(refuse(node, request, error)),
     }
 }
 
 fn refuse(node: &Node, request: &HttpRequest, error: AuthError) -> ApiError {
-    node.metrics.refused.get_or_create(&Kind { kind: error.code().as_str() }).inc();
+    node.metrics.refused.of(error.code().as_str()).inc();
     if error == AuthError::Missing {
         // Nothing was tried: a page asks who is logged in before anybody is, and must not use up its address.
         return error.into();
@@ -197,7 +205,7 @@ async fn by_cookie(node: &Node, request: &HttpRequest) -> Result<Found, ApiError
     };
     let checked = node.edge.check_origin(request.method(), request.headers(), peer(request));
     checked.inspect_err(|error| {
-        node.metrics.refused.get_or_create(&Kind { kind: error.code().as_str() }).inc();
+        node.metrics.refused.of(error.code().as_str()).inc();
     })?;
     if !is_secret(&token) {
         return Ok(Err(AuthError::Invalid));
@@ -229,20 +237,32 @@ pub(crate) async fn while_let_in<T>(
 /// How long what is to be handed over is held back until the store says that the credentials still count.
 pub(crate) const CONFIRM_WAIT: Duration = Duration::from_secs(5);
 
-/// A caller's place among the connections of their user, for as long as it is kept. None while draining, and none for
-/// one who asks too often.
+/// A place among those that are being let in, for what stays open: taken before anything is looked up, and kept until
+/// what is opened is attached. None while draining.
+pub(crate) async fn enter(node: &Node) -> Result<HandshakePlace, ApiError> {
+    let refused = tokio::select! {
+        biased;
+        () = node.drain.begun() => {
+            // Soon: it is for a balancer to send them elsewhere.
+            draining().retry_after(RetryAfter { ms: rand::random_range(100..=1_000) })
+        }
+        entered = node.limits.handshakes.enter() => match entered {
+            Ok(place) => return Ok(place),
+            Err(wait) => {
+                ApiError::new(ErrorCode::Overloaded, "too many are being let in here").retry_after(wait)
+            }
+        },
+    };
+    node.metrics.refused.of(refused.problem().code.as_str()).inc();
+    Err(refused)
+}
+
+/// A caller's place among the connections of their user, for as long as it is kept. None for one who asks too often.
 pub(crate) fn admit(node: &Node, caller: &Caller) -> Result<ConnectionPermit, ApiError> {
     node.limits.check_request(caller.account.id).map_err(|wait| too_fast("too many requests", wait))?;
-    let code = if node.stop.is_cancelled() {
-        ErrorCode::Draining
-    } else if let Some(permit) = node.limits.acquire(caller.account.id) {
-        return Ok(permit);
-    } else {
-        ErrorCode::TooManyConnections
-    };
-    node.metrics.refused.get_or_create(&Kind { kind: code.as_str() }).inc();
-    Err(match code {
-        ErrorCode::Draining => draining(),
-        _ => ApiError::new(code, "this user has as many connections as are allowed"),
+    node.limits.acquire(caller.account.id).ok_or_else(|| {
+        let code = ErrorCode::TooManyConnections;
+        node.metrics.refused.of(code.as_str()).inc();
+        ApiError::new(code, "this user has as many connections as are allowed")
     })
 }

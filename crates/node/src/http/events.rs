@@ -12,22 +12,25 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use switchboard_protocol::events::{Events, EventsQuery};
 use switchboard_protocol::problem::Problem;
-use switchboard_protocol::{ErrorCode, Seq, ServerFrame, Timestamp};
+use switchboard_protocol::{CloseCode, ErrorCode, Seq, ServerFrame, Timestamp};
 use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::caller::{CONFIRM_WAIT, admit, authenticate, authenticate_opening, time_until, while_let_in};
-use super::socket::{Open, TicketQuery};
+use super::caller::{
+    CONFIRM_WAIT, admit, authenticate, authenticate_opening, enter, time_until, told_address, while_let_in,
+};
+use super::socket::TicketQuery;
 use super::{NodeData, cursor};
 use crate::commands::store_unavailable;
+use crate::drain::Share;
 use crate::feed::{Feed, PAGE, Step};
 use crate::hub::Item;
 use crate::limits::ConnectionPermit;
-use crate::metrics::Kind;
+use crate::metrics::{Metrics, OpenSession};
 use crate::packet::text;
 use crate::problem::ApiError;
 use crate::revocations::Lease;
-use crate::session::{HEARTBEAT, welcome};
+use crate::session::{HEARTBEAT, Record, delivery, welcome};
 use crate::state::Node;
 
 /// The longest that a poll waits: below what proxies allow a request.
@@ -68,12 +71,22 @@ pub(super) async fn poll(
     let lease = caller.lease(&node);
     let (mut feed, _head) =
         node.source.open(mailbox, Some(cursor)).await.map_err(|error| store_unavailable(&error))?;
-    let waiting = node.stop.run_until_cancelled(timeout(wait, feed.next()));
-    let step = while_let_in(&lease, async { Ok(waiting.await) }).await?;
+    // One that waits at a node that goes away is answered early, with what there is.
+    let waiting = async {
+        tokio::select! {
+            biased;
+            step = timeout(wait, feed.next()) => Ok(step.ok()),
+            () = node.drain.begun() => Ok(None),
+        }
+    };
+    let step = while_let_in(&lease, waiting).await?;
     match step {
-        Some(Ok(Step::Items(items))) => answer(&items, cursor, epoch),
-        Some(Ok(Step::Reset(cursor))) => reset(cursor, epoch),
-        Some(Err(_)) | None => answer(&VecDeque::new(), cursor, epoch),
+        Some(Step::Items(items)) => answer(&items, cursor, epoch),
+        Some(Step::Reset(cursor)) => reset(cursor, epoch),
+        Some(Step::Unreadable) => {
+            Err(ApiError::new(ErrorCode::StoreUnavailable, "this node cannot read the next entry: another may"))
+        }
+        None => answer(&VecDeque::new(), cursor, epoch),
     }
 }
 
@@ -104,6 +117,7 @@ pub(super) async fn stream(
     query: web::Query<EventsQuery>,
     ticket: web::Query<TicketQuery>,
 ) -> Result<HttpResponse, ApiError> {
+    let place = enter(&node).await?;
     let caller = authenticate_opening(&node, &request, ticket.get()).await?;
     let permit = admit(&node, &caller)?;
     let lease = caller.lease(&node);
@@ -119,19 +133,24 @@ pub(super) async fn stream(
     let cursor = cursor(&query, &account);
     let (feed, head) =
         node.source.open(account.mailbox, cursor).await.map_err(|error| store_unavailable(&error))?;
+    drop(place);
     let begin = feed.begin();
-    let open = Open::count(&node.metrics.sessions.get_or_create_owned(&Kind { kind: "event_stream" }));
-    let welcome = event(begin, &account.epoch, &welcome(&node, &account, begin, head.unread));
+    let open = node.metrics.session_opened("event_stream");
+    let mut record = Record::begin(account.id, "event_stream", told_address(&node, &request));
+    let welcome = welcome(&node, &record, &account, begin, head.unread);
+    let welcome = event(&node.metrics, &mut record, begin, &account.epoch, &welcome);
     let stream = EventStream {
         _tracked: node.sessions.token(),
         _open: open,
+        record,
         node: Arc::clone(&node),
         feed,
         epoch: account.epoch,
         expires_at: caller.expires_at,
         lease,
         first: Some(welcome),
-        ended: false,
+        share: Share::draw(),
+        is_told: false,
         _permit: permit,
     };
     let body = stream::unfold(stream, |mut stream| async move {
@@ -147,59 +166,79 @@ pub(super) async fn stream(
 
 struct EventStream {
     _tracked: TaskTrackerToken,
-    _open: Open,
+    _open: OpenSession,
+    record: Record,
     node: Arc<Node>,
     feed: Feed,
     epoch: String,
     expires_at: Timestamp,
     lease: Lease,
     first: Option<Bytes>,
-    ended: bool,
+    /// When it leaves a node that goes away.
+    share: Share,
+    /// Whether the client was told of that.
+    is_told: bool,
     _permit: ConnectionPermit,
 }
 
 impl EventStream {
     /// The next piece of the body. Polled only while the client takes what there is.
     async fn next(&mut self) -> Option<Bytes> {
+        self.piece().await.inspect_err(|reason| self.record.ends(*reason)).ok()
+    }
+
+    /// The same, or why there is none.
+    async fn piece(&mut self) -> Result<Bytes, CloseCode> {
         if let Some(first) = self.first.take() {
-            return Some(first);
+            return Ok(first);
         }
         let left = time_until(self.expires_at);
-        if self.ended || left.is_zero() {
-            return None;
+        if left.is_zero() {
+            return Err(CloseCode::CredentialsExpired);
         }
-        let next = self.node.stop.run_until_cancelled(timeout(HEARTBEAT.min(left), self.feed.next()));
+        let node = Arc::clone(&self.node);
         let step = tokio::select! {
-            () = self.lease.ended() => return None,
-            step = next => step,
+            () = self.lease.ended() => return Err(CloseCode::Revoked),
+            () = node.drain.begun(), if !self.is_told => return Ok(self.tell()),
+            () = node.drain.leave(self.share), if self.is_told => return Err(CloseCode::Restart),
+            step = timeout(HEARTBEAT.min(left), self.feed.next()) => step,
         };
         // The client comes back for what it has not been given, and gets it when the store answers.
-        timeout(CONFIRM_WAIT, self.lease.confirmed()).await.ok()?.ok()?;
+        let confirmed = timeout(CONFIRM_WAIT, self.lease.confirmed()).await;
+        confirmed.map_err(|_elapsed| CloseCode::TryLater)?.map_err(|_have_ended| CloseCode::Revoked)?;
         match step {
-            Some(Ok(Step::Items(items))) => {
+            Ok(Step::Items(items)) => {
                 let mut chunk = String::new();
+                self.record.frames_out += items.len() as u64;
                 for item in items {
+                    let _written = delivery(item.origin.trace.as_deref());
+                    self.node.metrics.entry_sent(&item.frame, &item.origin);
                     chunk.push_str(&format!("id: {}-{}\ndata: {}\n\n", item.seq, self.epoch, item.frame));
                 }
-                Some(chunk.into())
+                Ok(chunk.into())
             }
-            Some(Ok(Step::Reset(cursor))) => {
+            Ok(Step::Reset(cursor)) => {
                 let reset = ServerFrame::Reset { cursor, epoch: self.epoch.clone() };
-                Some(event(cursor, &self.epoch, &reset))
+                Ok(event(&self.node.metrics, &mut self.record, cursor, &self.epoch, &reset))
             }
+            Ok(Step::Unreadable) => Err(CloseCode::TryLater),
             // A comment: proxies and clients see that the stream lives.
-            Some(Err(_)) => Some(Bytes::from_static(b":\n\n")),
-            None => {
-                self.ended = true;
-                let after_ms = crate::session::reconnect_delay();
-                Some(event(self.feed.cursor(), &self.epoch, &ServerFrame::Reconnect { after_ms }))
-            }
+            Err(_elapsed) => Ok(Bytes::from_static(b":\n\n")),
         }
+    }
+
+    /// Tells the client when it is to connect elsewhere. It is served until then.
+    fn tell(&mut self) -> Bytes {
+        self.is_told = true;
+        let reconnect = self.node.drain.reconnect(self.share);
+        event(&self.node.metrics, &mut self.record, self.feed.cursor(), &self.epoch, &reconnect)
     }
 }
 
 /// The id of an event is its position and the epoch: what `Last-Event-ID` brings back.
-fn event(seq: Seq, epoch: &str, frame: &ServerFrame) -> Bytes {
+fn event(metrics: &Metrics, record: &mut Record, seq: Seq, epoch: &str, frame: &ServerFrame) -> Bytes {
     let frame = text(frame).unwrap_or_default();
+    record.frames_out += 1;
+    metrics.frame_sent(&frame);
     format!("id: {seq}-{epoch}\ndata: {frame}\n\n").into()
 }

@@ -4,16 +4,14 @@ use std::sync::Arc;
 
 use actix_web::http::header::UPGRADE;
 use actix_web::{HttpRequest, HttpResponse, rt, web};
-use prometheus_client::metrics::gauge::Gauge;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use switchboard_protocol::ErrorCode;
 use switchboard_protocol::events::EventsQuery;
 use utoipa::IntoParams;
 
-use super::caller::{admit, authenticate_opening};
+use super::caller::{admit, authenticate_opening, enter, told_address};
 use super::{NodeData, cursor};
-use crate::metrics::Kind;
 use crate::problem::ApiError;
 use crate::session::{self, Opening};
 use crate::transport::ActixWebSocket;
@@ -43,18 +41,20 @@ pub(super) async fn connect(
         // What only looks at a link must not use up the ticket in it.
         return Err(no_handshake());
     }
+    let place = enter(&node).await?;
     let caller = authenticate_opening(&node, &request, ticket.get()).await?;
     let permit = admit(&node, &caller)?;
     let lease = caller.lease(&node);
     let cursor = cursor(&query, &caller.account);
     let (response, transport) =
         ActixWebSocket::upgrade(&request, body).map_err(|_no_handshake| no_handshake())?;
-    let opening = Opening { account: caller.account, expires_at: caller.expires_at, lease, cursor };
+    let address = told_address(&node, &request);
+    let opening = Opening { account: caller.account, expires_at: caller.expires_at, lease, cursor, address };
     let node = Arc::clone(&node);
     let sessions = node.sessions.clone();
     rt::spawn(sessions.track_future(async move {
-        let _open = Open::count(&node.metrics.sessions.get_or_create_owned(&Kind { kind: "websocket" }));
-        session::run(&node, transport, opening).await;
+        let _open = node.metrics.session_opened("websocket");
+        session::run(&node, transport, opening, place).await;
         drop(permit);
     }));
     Ok(response)
@@ -62,20 +62,4 @@ pub(super) async fn connect(
 
 fn no_handshake() -> ApiError {
     ApiError::new(ErrorCode::UpgradeRequired, "this path is for WebSocket handshakes")
-}
-
-/// Counts a session for as long as it is there, however it ends.
-pub(super) struct Open(Gauge);
-
-impl Open {
-    pub(super) fn count(sessions: &Gauge) -> Self {
-        sessions.inc();
-        Self(sessions.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }

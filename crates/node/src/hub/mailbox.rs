@@ -136,7 +136,7 @@ impl Mailbox {
 
     fn forward(&mut self, packet: Packet) {
         self.last = Some(packet.seq);
-        let item = Item { seq: packet.seq, unread: packet.unread, frame: packet.frame };
+        let item = Item::from(packet);
         self.sessions.retain(|outlet| outlet.push(item.clone()));
     }
 }
@@ -147,18 +147,23 @@ mod tests {
     use switchboard_protocol::MailboxId;
 
     use super::*;
+    use crate::packet::Origin;
 
     fn packet(seq: i64) -> Packet {
-        let frame = seq.to_string().into();
-        Packet { mailbox: MailboxId(1), seq: Seq(seq), unread: 0, frame, payload: Bytes::new() }
+        let (frame, payload, origin) = (seq.to_string().into(), Bytes::new(), Origin::here());
+        Packet { mailbox: MailboxId(1), seq: Seq(seq), unread: 0, frame, payload, origin }
     }
 
     fn head(last_seq: i64) -> Head {
         Head { mailbox: MailboxId(1), floor: Seq(0), last_seq: Seq(last_seq), unread: 0 }
     }
 
+    fn outlet() -> Arc<Outlet> {
+        Arc::new(Outlet::new(1 << 20, Arc::default()))
+    }
+
     fn attached(at: i64) -> (Mailbox, Arc<Outlet>) {
-        let (mut mailbox, outlet) = (Mailbox::default(), Arc::new(Outlet::new(1 << 20)));
+        let (mut mailbox, outlet) = (Mailbox::default(), outlet());
         mailbox.observe(&head(at), None);
         assert_eq!(mailbox.join(Arc::clone(&outlet), &head(at)), Seq(at));
         (mailbox, outlet)
@@ -183,7 +188,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_arrives_during_attach_is_not_lost() {
-        let (mut mailbox, outlet) = (Mailbox::default(), Arc::new(Outlet::new(1 << 20)));
+        let (mut mailbox, outlet) = (Mailbox::default(), outlet());
         for seq in [6, 4, 5] {
             assert_eq!(mailbox.accept(packet(seq)), Accepted::Early);
         }
@@ -217,7 +222,7 @@ mod tests {
                 first.close();
                 mailbox.forward(packet(101));
             }
-            let (before, outlet) = (mailbox.last(), Arc::new(Outlet::new(1 << 20)));
+            let (before, outlet) = (mailbox.last(), outlet());
             mailbox.observe(&head(90), before);
             assert_eq!(mailbox.join(Arc::clone(&outlet), &head(90)), Seq(90));
             for seq in 91..=110 {

@@ -117,7 +117,7 @@ impl HubHandle {
             Event::Messages(payloads) => {
                 let total = payloads.len();
                 let packets: Vec<_> = payloads.into_iter().filter_map(Packet::decode).collect();
-                self.surroundings.metrics.payloads_malformed.inc_by((total - packets.len()) as u64);
+                self.surroundings.metrics.drops.of("malformed").inc_by((total - packets.len()) as u64);
                 self.deliver(packets).await;
             }
             Event::Restored => {
@@ -147,7 +147,8 @@ impl HubHandle {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn attach(&self, mailbox: MailboxId) -> Result<Attachment, StoreError> {
-        let outlet = Arc::new(Outlet::new(self.surroundings.outlet_bytes));
+        let Surroundings { outlet_bytes, metrics, .. } = &self.surroundings;
+        let outlet = Arc::new(Outlet::new(*outlet_bytes, Arc::clone(metrics)));
         let (reply, answer) = oneshot::channel();
         let attach = Command::Attach { mailbox, outlet: Arc::clone(&outlet), reply };
         // If this is given up while it waits, the hub finds the outlet closed.

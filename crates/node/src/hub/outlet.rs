@@ -1,11 +1,14 @@
 //! A session's live queue: the hub puts packets in on its runtime, the session takes them out on its worker.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytestring::ByteString;
 use switchboard_protocol::Seq;
 use tokio::sync::Notify;
+
+use crate::metrics::Metrics;
+use crate::packet::{Origin, Packet};
 
 /// What a session forwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +19,15 @@ pub struct Item {
     pub unread: i64,
     /// The text of the frame.
     pub frame: ByteString,
+    /// How it came here.
+    pub origin: Origin,
+}
+
+impl From<Packet> for Item {
+    fn from(packet: Packet) -> Self {
+        let Packet { seq, unread, frame, origin, .. } = packet;
+        Self { seq, unread, frame, origin }
+    }
 }
 
 /// The outlet no longer has everything since it was attached: the session goes back to paging.
@@ -31,6 +43,7 @@ pub struct Outlet {
     /// Held for a push or a take, never across an await.
     state: Mutex<State>,
     changed: Notify,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
@@ -41,20 +54,12 @@ struct State {
     closed: bool,
 }
 
-impl State {
-    fn let_go(&mut self) {
-        self.items = VecDeque::new();
-        self.bytes = 0;
-        self.lagged = true;
-    }
-}
-
 /// What an item costs besides its text.
-const ITEM_BYTES: usize = 64;
+const ITEM_BYTES: usize = 96;
 
 impl Outlet {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, state: Mutex::default(), changed: Notify::new() }
+    pub(crate) fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
+        Self { limit, state: Mutex::default(), changed: Notify::new(), metrics }
     }
 
     /// Adds an item. Whether the outlet takes more.
@@ -63,10 +68,13 @@ impl Outlet {
         if state.lagged || state.closed {
             return false;
         }
-        state.bytes += item.frame.len() + ITEM_BYTES;
+        let bytes = item.frame.len() + ITEM_BYTES;
+        state.bytes += bytes;
+        self.metrics.hub_queue_bytes.inc_by(bytes as i64);
         state.items.push_back(item);
         if state.bytes > self.limit {
-            state.let_go();
+            self.metrics.drops.of("session_full").inc();
+            self.let_go(&mut state);
         }
         let takes_more = !state.lagged;
         drop(state);
@@ -76,19 +84,29 @@ impl Outlet {
 
     /// Sends the session back to paging.
     pub(super) fn lag(&self) {
-        self.lock().let_go();
+        self.let_go(&mut self.lock());
         self.changed.notify_one();
     }
 
     /// The session has left.
     pub(super) fn close(&self) {
         let mut state = self.lock();
-        state.let_go();
+        self.let_go(&mut state);
         state.closed = true;
     }
 
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
+    }
+
+    fn let_go(&self, state: &mut State) {
+        self.take_all(state);
+        state.lagged = true;
+    }
+
+    fn take_all(&self, state: &mut State) -> VecDeque<Item> {
+        self.metrics.hub_queue_bytes.dec_by(std::mem::take(&mut state.bytes) as i64);
+        std::mem::take(&mut state.items)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -110,8 +128,7 @@ impl Outlet {
                     return Err(Lagged);
                 }
                 if !state.items.is_empty() {
-                    state.bytes = 0;
-                    return Ok(std::mem::take(&mut state.items));
+                    return Ok(self.take_all(&mut state));
                 }
             }
             // A push since then has left its permit.
@@ -125,16 +142,19 @@ mod tests {
     use super::*;
 
     fn item(seq: i64) -> Item {
-        Item { seq: Seq(seq), unread: 0, frame: ByteString::from("x".repeat(100)) }
+        Item { seq: Seq(seq), unread: 0, frame: ByteString::from("x".repeat(100)), origin: Origin::here() }
     }
 
     #[tokio::test]
     async fn an_overflow_lets_go_and_says_so() {
-        let outlet = Outlet::new(1000);
+        let metrics = Arc::new(Metrics::default());
+        let outlet = Outlet::new(1200, Arc::clone(&metrics));
         assert!((1..=6).all(|seq| outlet.push(item(seq))));
+        assert_eq!(metrics.hub_queue_bytes.get(), 6 * 196);
         assert_eq!(outlet.take().await.unwrap().len(), 6);
         assert_eq!((7..=20).filter(|seq| outlet.push(item(*seq))).count(), 6);
         assert_eq!(outlet.take().await, Err(Lagged));
+        assert_eq!((metrics.hub_queue_bytes.get(), metrics.drops.of("session_full").get()), (0, 1));
         assert_eq!(outlet.state.lock().unwrap().items.capacity(), 0);
     }
 }

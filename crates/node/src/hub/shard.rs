@@ -77,6 +77,14 @@ struct Place {
     idle_since: Option<Instant>,
 }
 
+/// A gap that is about to be closed.
+struct Gap {
+    due: Instant,
+    mailbox: MailboxId,
+    /// What showed it; nothing for the rest of one that is being closed.
+    cause: Option<&'static str>,
+}
+
 pub(super) struct Shard {
     surroundings: Surroundings,
     /// By slice of the sweep.
@@ -87,7 +95,7 @@ pub(super) struct Shard {
     sweeping: [(bool, bool); SLICES],
     next_slice: usize,
     /// Gaps, by when they are to be closed; for equal waits a queue is in order.
-    gaps: VecDeque<(Instant, MailboxId)>,
+    gaps: VecDeque<Gap>,
     /// Readings under way that close a gap.
     repairs: usize,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
@@ -118,7 +126,7 @@ impl Shard {
         let mut turn = Vec::with_capacity(TURN);
         loop {
             // While as many as may be are read for, the others wait.
-            let gap_due = self.gaps.front().map(|(due, _)| *due).filter(|_| self.repairs < REPAIRS);
+            let gap_due = self.gaps.front().map(|gap| gap.due).filter(|_| self.repairs < REPAIRS);
             tokio::select! {
                 () = stop.cancelled() => break,
                 taken = commands.recv_many(&mut turn, TURN) => {
@@ -160,6 +168,7 @@ impl Shard {
         let place = self.places[slice_of(id)].entry(id).or_insert_with(|| {
             let channel = surroundings.channel(id);
             let (layer, wanted) = (surroundings.layer.clone(), channel.clone());
+            surroundings.metrics.hub_mailboxes.inc();
             work.push(Box::pin(async move {
                 // Down or late: it stays wanted, and the sweep serves until it stands.
                 let _confirmed = timeout(SUBSCRIBE_WAIT, layer.subscribe(&wanted)).await;
@@ -190,19 +199,20 @@ impl Shard {
         if place.idle_since.is_some() {
             return;
         }
-        match place.mailbox.accept(packet) {
-            Accepted::Forwarded => metrics.hub_forwarded.inc(),
-            Accepted::Duplicate => metrics.hub_duplicates.inc(),
-            Accepted::Early => metrics.hub_early.inc(),
+        let outcome = match place.mailbox.accept(packet) {
+            Accepted::Forwarded => "forwarded",
+            Accepted::Duplicate => "duplicate",
+            Accepted::Early => "early",
         };
-        self.watch_gap(id, REORDER_WAIT);
+        metrics.hub_packets.of(outcome).inc();
+        self.watch_gap(id, REORDER_WAIT, Some("later_entry"));
     }
 
     fn tick(&mut self) {
         let slice = self.next_slice;
         self.next_slice = (slice + 1) % SLICES;
         let now = Instant::now();
-        let layer = &self.surroundings.layer;
+        let Surroundings { layer, metrics, .. } = &self.surroundings;
         self.places[slice].retain(|_id, place| {
             if place.attaching > 0 || place.mailbox.prune() {
                 return true;
@@ -210,6 +220,7 @@ impl Shard {
             let lingers = now.duration_since(*place.idle_since.get_or_insert(now)) < LINGER;
             if !lingers {
                 layer.unsubscribe(&place.channel);
+                metrics.hub_mailboxes.dec();
             }
             lingers
         });
@@ -230,7 +241,7 @@ impl Shard {
             }
             Done::Swept(slice, readings) => {
                 let (_, again) = std::mem::take(&mut self.sweeping[slice]);
-                self.observe(&readings);
+                self.observe(&readings, "sweep");
                 if again {
                     self.sweep(slice);
                 }

@@ -10,6 +10,7 @@ fn limits() -> (NodeLimits<FakeRelativeClock>, FakeRelativeClock) {
         failed_handshakes_per_minute: 6,
         failed_logins_per_minute: 2,
         registrations_per_minute: 3,
+        handshakes_in_flight: 1,
         outbound_queue_bytes: 0,
     };
     let clock = FakeRelativeClock::default();

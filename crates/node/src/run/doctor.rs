@@ -1,124 +1,79 @@
 //! `doctor`: looks at everything a node stands on, and says what to do about what is wrong.
+//!
+//! Each line is `ok`, `warning` or `problem`, what was found, and after a colon what to do. A problem keeps a node from
+//! serving, or from keeping what it acknowledged. What may not answer is asked at the same time, each with a deadline of
+//! its own, so that the whole takes some seconds even if nothing answers.
+
+mod clock;
+mod layer;
+mod machine;
+mod report;
+mod store;
 
 use anyhow::bail;
-use nix::sys::resource::{Resource, getrlimit};
 use secrecy::ExposeSecret;
-use switchboard_channel_layer::inspect_redis;
 use switchboard_store::Store;
+use tokio::join;
 
+use self::report::Report;
 use super::{open_store, print};
 use crate::cli::DoctorOptions;
 use crate::config::Config;
 
-/// Fewer descriptors than this are soon used up by clients.
-const DESCRIPTORS: u64 = 8_192;
-/// Redis cuts a subscriber that lags by this much; below it, a burst is enough.
-const OUTPUT_BUFFER: u64 = 64 * 1024 * 1024;
-
-/// With fewer messages, reading a whole table may be the quickest way.
-const LARGE: i64 = 100_000;
-
-/// What was found, line by line.
-#[derive(Default)]
-struct Report {
-    problems: usize,
-}
-
-impl Report {
-    fn good(&self, line: impl std::fmt::Display) -> anyhow::Result<()> {
-        print(format_args!("ok       {line}"))
-    }
-
-    fn warn(&self, line: impl std::fmt::Display) -> anyhow::Result<()> {
-        print(format_args!("warning  {line}"))
-    }
-
-    fn bad(&mut self, line: impl std::fmt::Display) -> anyhow::Result<()> {
-        self.problems += 1;
-        print(format_args!("problem  {line}"))
-    }
-}
-
-/// Prints a line for each thing looked at; an error if one of them keeps a node from serving.
+/// Prints a line for each thing looked at; an error if there is a problem.
 pub(super) async fn examine(config: &Config, options: &DoctorOptions) -> anyhow::Result<()> {
-    let mut report = Report::default();
-    report.good("the configuration can be read")?;
-    for warning in config.warnings() {
-        report.warn(warning)?;
+    let mut report = examine_config(config);
+    let mut n_problems = report.print()?;
+    let store = match open_store(config).await {
+        Ok(store) => Some(store),
+        Err(error) => {
+            report.problem(error);
+            None
+        }
+    };
+    // Boxed: they are large, and made once.
+    let of_store = Box::pin(async {
+        match &store {
+            Some(store) => store::examine(store, config).await,
+            None => Report::default(),
+        }
+    });
+    let of_layer = Box::pin(layer::examine(config, store.as_ref()));
+    let of_files = Box::pin(machine::examine_files(config));
+    let (of_store, of_layer, of_files) = join!(of_store, of_layer, of_files);
+    let is_sound = store.is_some() && !of_store.has_problem();
+    for mut report in [report, of_store, of_layer, of_files, machine::examine_limits(config)?] {
+        n_problems += report.print()?;
     }
-    match open_store(config).await {
-        Ok(store) => examine_store(&store, &mut report, options).await?,
-        Err(error) => report.bad(error)?,
+    if options.audit
+        && is_sound
+        && let Some(store) = &store
+    {
+        n_problems += store::audit(store).await?;
     }
-    examine_layer(config, &mut report).await?;
-    let (soft, _hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft < DESCRIPTORS {
-        report.warn(format_args!(
-            "the limit on open files is {soft}, and each connection takes one: raise it (ulimit -n)"
-        ))?;
-    } else {
-        report.good(format_args!("the limit on open files is {soft}"))?;
-    }
-    match report.problems {
+    match n_problems {
         0 => Ok(()),
         1 => bail!("there is a problem"),
         n => bail!("there are {n} problems"),
     }
 }
 
-async fn examine_store(store: &Store, report: &mut Report, options: &DoctorOptions) -> anyhow::Result<()> {
-    let health = match store.health().await {
-        Ok(health) => health,
-        Err(error) => return report.bad(format_args!("{error}: check `store.database_url`")),
-    };
-    report.good(format_args!("the store answers: {}", health.version))?;
-    for warning in health.warnings {
-        report.warn(warning)?;
+fn examine_config(config: &Config) -> Report {
+    let mut report = Report::default();
+    report.ok("the configuration can be read");
+    for warning in config.warnings() {
+        report.warning(warning);
     }
-    match store.pending_migrations().await?.as_slice() {
-        [] => report.good("the schema is up to date")?,
-        [first, ..] => {
-            return report.bad(format_args!("the schema lacks `{first}`: run `switchboard migrate`"));
-        }
+    if config.auth.jwt_secret.expose_secret().is_empty() {
+        report.ok("there is no secret for tokens, so those of `switchboard token` do not count: set \
+                   SWITCHBOARD_JWT_SECRET if they should");
+    } else {
+        report.ok("there is a secret for tokens: it must be the same on every node");
     }
-    if options.audit {
-        for finding in store.audit().await? {
-            match finding.violations {
-                0 => report.good(finding.rule)?,
-                n => report.bad(format_args!("{}: not so {n} times", finding.rule))?,
-            }
-        }
-        let messages = store.count_messages().await?;
-        report.good(format_args!("{messages} messages"))?;
-        for plan in store.explain().await? {
-            if plan.scans && messages > LARGE {
-                report.bad(format_args!(
-                    "{} reads a whole table: an index is missing, or run ANALYZE",
-                    plan.reading
-                ))?;
-            }
-        }
-    }
-    Ok(())
+    report
 }
 
-async fn examine_layer(config: &Config, report: &mut Report) -> anyhow::Result<()> {
-    let Some(url) = config.redis_url() else {
-        return report.good("the channel layer is within the process: right for a single node");
-    };
-    match inspect_redis(url.expose_secret()).await {
-        // Sends go on without it, so it keeps no node from serving.
-        Err(error) => report.warn(format_args!("{error}: check `channel_layer.redis_url`")),
-        Ok(redis) => {
-            report.good(format_args!("the channel layer answers: Redis {}", redis.version))?;
-            match redis.output_buffer_limit {
-                Some(limit) if (1..OUTPUT_BUFFER).contains(&limit.hard_bytes) => report.warn(format_args!(
-                    "Redis cuts a subscriber that lags by {} bytes: \
-                     set `client-output-buffer-limit pubsub 256mb 128mb 60`",
-                    limit.hard_bytes
-                )),
-                _ => Ok(()),
-            }
-        }
-    }
+/// The id of the deployment, if the store tells it.
+async fn deployment(store: Option<&Store>) -> Option<String> {
+    store?.deployment().await.ok()
 }

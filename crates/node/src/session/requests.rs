@@ -9,10 +9,10 @@ use switchboard_protocol::{
     ClientFrame, Envelope, ErrorCode, ErrorFrame, MailboxId, RequestId, ServerFrame, UserId,
 };
 use switchboard_store::{Command, Head, Outcome, StoreError};
+use tracing::{Instrument, Span};
 
 use crate::commands;
 use crate::hub::stopping;
-use crate::metrics::Kind;
 use crate::packet::repeat;
 use crate::problem::ApiError;
 use crate::state::Node;
@@ -80,7 +80,7 @@ impl<'a> Requests<'a> {
     }
 
     pub(super) fn tally(&self, kind: &'static str) {
-        self.node.metrics.frames_received.get_or_create(&Kind { kind }).inc();
+        self.node.metrics.frames_received.of(kind).inc();
     }
 
     /// Takes a frame. Gives the answer if there is one at once.
@@ -95,13 +95,13 @@ impl<'a> Requests<'a> {
         match frame {
             ClientFrame::SendMessage(message) => {
                 self.tally("send_message");
-                self.send(message, request_id).await
+                self.send(message, request_id).instrument(taken("send_message")).await
             }
             ClientFrame::MarkAsRead { message_id } => {
                 self.tally("mark_as_read");
                 let origin = Origin { request_id, client_message_id: None };
                 let command = commands::mark_read(self.node, self.user, message_id);
-                self.submit(command, origin).await
+                self.submit(command, origin).instrument(taken("mark_as_read")).await
             }
             ClientFrame::GetUnreadCount => {
                 self.tally("get_unread_count");
@@ -134,10 +134,11 @@ impl<'a> Requests<'a> {
         };
         match self.node.stop.run_until_cancelled(self.node.writer.submit(command)).await {
             Some(Ok(answer)) => {
-                self.answers.push(Box::pin(async move {
+                let outcome = async move {
                     let result = answer.await.map_err(|_closed| stopping()).and_then(|result| result);
                     Answer { origin, result: result.map(Done::Wrote) }
-                }));
+                };
+                self.answers.push(Box::pin(outcome.in_current_span()));
                 None
             }
             Some(Err(_)) | None => Some(refusal(origin, &commands::draining())),
@@ -177,6 +178,11 @@ impl<'a> Requests<'a> {
         };
         Some(Reply::Frame(Box::new(refusal(origin, &error))))
     }
+}
+
+/// From taking a frame until its outcome is there: where a trace begins.
+fn taken(frame: &'static str) -> Span {
+    tracing::debug_span!(target: "switchboard_node::session", parent: None, "session", otel.kind = "server", frame)
 }
 
 fn refusal(origin: Origin, error: &ApiError) -> ServerFrame {

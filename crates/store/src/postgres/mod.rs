@@ -3,12 +3,13 @@
 mod changes;
 mod commit;
 mod deletions;
+mod health;
 
 use std::time::Duration;
 
 use diesel::ConnectionError;
+use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -21,7 +22,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub(crate) use self::commit::PostgresCommitter;
 use crate::error::StoreError;
-use crate::store::{Health, within};
+use crate::migrations::{Known, known};
+use crate::store::within;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
@@ -34,7 +36,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 /// A Postgres database.
 pub(crate) struct Postgres {
     config: tokio_postgres::Config,
-    pool: Pool<AsyncPgConnection>,
+    /// Connections for reading and for changes that are no messages.
+    pub(crate) pool: Pool<AsyncPgConnection>,
 }
 
 /// A connection of the pool, put back only if its reading ended.
@@ -120,36 +123,9 @@ impl Postgres {
         Ok(done.iter().map(ToString::to_string).collect())
     }
 
-    pub(crate) async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        let connection = self.connect().await?;
-        let mut harness = AsyncMigrationHarness::new(connection);
-        let pending = harness.pending_migrations(MIGRATIONS).map_err(migration_error)?;
-        Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
-    }
-
-    pub(crate) async fn health(&self) -> Result<Health, StoreError> {
-        #[derive(QueryableByName)]
-        struct Setting {
-            #[diesel(sql_type = Text)]
-            name: String,
-            #[diesel(sql_type = Text)]
-            setting: String,
-        }
-        let query = "SELECT name, setting FROM pg_settings WHERE name IN \
-                     ('server_version', 'fsync', 'full_page_writes', 'synchronous_commit')";
-        let mut connection = self.connect().await?;
-        let settings: Vec<Setting> = diesel::sql_query(query).load(&mut connection).await?;
-        let mut health = Health::default();
-        for Setting { name, setting } in settings {
-            match (name.as_str(), setting.as_str()) {
-                ("server_version", version) => health.version = format!("Postgres {version}"),
-                (_, "off") => health.warnings.push(format!(
-                    "`{name}` is off in Postgres: acknowledged messages can be lost in a crash; set it to `on`"
-                )),
-                _ => {}
-            }
-        }
-        Ok(health)
+    /// Those of this binary.
+    pub(crate) fn known_migrations(&self) -> Result<Known, StoreError> {
+        known!(MIGRATIONS, Pg)
     }
 }
 

@@ -12,8 +12,9 @@ use std::sync::{Arc, OnceLock};
 
 use diesel::ConnectionError;
 use diesel::connection::SimpleConnection;
+use diesel::dsl;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Integer, Text};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
@@ -23,14 +24,18 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::answer::outcomes;
 use crate::error::StoreError;
+use crate::health::{Health, Setting};
+use crate::migrations::{Known, known};
 use crate::model::{Command, Outcome};
-use crate::store::Health;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// Set on each connection. `busy_timeout` is for the commands that run beside a server.
 const PRAGMAS: &str = "PRAGMA busy_timeout = 3000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                        PRAGMA foreign_keys = ON;";
+
+/// The values of `synchronous`, which SQLite tells by their numbers.
+const SYNCHRONOUS: [&str; 4] = ["off", "normal", "full", "extra"];
 
 type AsyncSqlite = SyncConnectionWrapper<SqliteConnection>;
 
@@ -40,7 +45,8 @@ pub(crate) struct Sqlite {
     /// Who holds it may write; the others wait in line, which the file's own lock does not know. Only other
     /// processes are met by `busy_timeout`.
     writer: Arc<Mutex<Writer>>,
-    readers: Pool<AsyncSqlite>,
+    /// Connections for reading.
+    pub(crate) readers: Pool<AsyncSqlite>,
     /// Locked for as long as a server has the file.
     held: OnceLock<File>,
 }
@@ -145,21 +151,32 @@ impl Sqlite {
         .await
     }
 
-    pub(crate) async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        self.write(|connection| {
-            let pending = connection.pending_migrations(MIGRATIONS).map_err(migration_error)?;
-            Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
-        })
-        .await
+    /// Those of this binary.
+    pub(crate) fn known_migrations(&self) -> Result<Known, StoreError> {
+        known!(MIGRATIONS, diesel::sqlite::Sqlite)
     }
 
     pub(crate) async fn health(&self) -> Result<Health, StoreError> {
-        self.write(|connection| {
-            let query = diesel::dsl::sql::<Text>("SELECT sqlite_version()");
-            let version: String = query.get_result(connection)?;
-            Ok(Health { version: format!("SQLite {version}"), warnings: Vec::new() })
-        })
-        .await
+        let (version, journal_mode, synchronous) = self
+            .write(|connection| {
+                let version: String = dsl::sql::<Text>("SELECT sqlite_version()").get_result(connection)?;
+                let journal_mode: String = dsl::sql::<Text>("PRAGMA journal_mode").get_result(connection)?;
+                let synchronous: i32 = dsl::sql::<Integer>("PRAGMA synchronous").get_result(connection)?;
+                Ok((version, journal_mode, synchronous))
+            })
+            .await?;
+        // On some network file systems there is no write-ahead log: it needs shared memory.
+        let journal = (journal_mode != "wal")
+            .then_some("the file is on a file system that cannot share memory, and readers block writers");
+        let synchronous =
+            usize::try_from(synchronous).ok().and_then(|n| SYNCHRONOUS.get(n)).unwrap_or(&"off");
+        let flush =
+            ["off", "normal"].contains(synchronous).then_some("a power cut can lose acknowledged messages");
+        let durability = vec![
+            Setting { name: "journal_mode", value: journal_mode, wanted: "wal", risk: journal },
+            Setting { name: "synchronous", value: (*synchronous).to_owned(), wanted: "full", risk: flush },
+        ];
+        Ok(Health { version: format!("SQLite {version}"), durability, server: None })
     }
 }
 

@@ -10,6 +10,7 @@ mod commands;
 mod kit;
 mod lists;
 mod plans;
+mod upgrades;
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ fn main() {
     let mut trials = Vec::new();
     let without_postgres = servers::missing().contains(&"postgres") && !servers::required();
     let postgres = Arc::new(std::sync::OnceLock::new());
-    let suites = [commands::TESTS, accounts::TESTS, attachments::TESTS, lists::TESTS];
+    let suites = [commands::TESTS, accounts::TESTS, attachments::TESTS, lists::TESTS, upgrades::TESTS];
     for (name, test) in suites.into_iter().flatten() {
         let on_sqlite = Arc::clone(&runtime);
         let test = *test;
@@ -51,7 +52,15 @@ fn main() {
     let (on_sqlite, on_postgres, server) = (Arc::clone(&runtime), runtime, Arc::clone(&postgres));
     let (pages, lists) = ("a_page_costs_the_same_at_a_million", "lists_go_by_their_indexes");
     type OnUrl = for<'a> fn(Store, &'a str) -> BoxFuture<'a, anyhow::Result<()>>;
-    let with_path: [(&str, OnUrl); 2] = [
+    let (expanded, later_kind) =
+        ("an_expanded_schema_serves_this_version", "an_entry_of_a_later_kind_is_not_skipped");
+    let with_path: [(&str, OnUrl); 4] = [
+        (expanded, |store, path| {
+            later(store, path, upgrades::an_expanded_schema_serves_this_version).boxed()
+        }),
+        (later_kind, |store, path| {
+            later(store, path, upgrades::an_entry_of_a_later_kind_is_not_skipped).boxed()
+        }),
         (pages, |store, path| plans::on_sqlite(store, path).boxed()),
         (lists, |store, path| lists::cost_on_sqlite(store, path).boxed()),
     ];
@@ -66,7 +75,11 @@ fn main() {
             })
         }));
     }
-    let with_url: [(&str, OnUrl); 3] = [
+    let with_url: [(&str, OnUrl); 5] = [
+        (expanded, |store, url| later(store, url, upgrades::an_expanded_schema_serves_this_version).boxed()),
+        (later_kind, |store, url| {
+            later(store, url, upgrades::an_entry_of_a_later_kind_is_not_skipped).boxed()
+        }),
         (pages, |store, url| plans::on_postgres(store, url).boxed()),
         (lists, |store, url| lists::cost_on_postgres(store, url).boxed()),
         ("one_locked_mailbox_spoils_no_other", |store, url| {
@@ -90,6 +103,15 @@ fn main() {
     // `exit` runs no destructors, and the server must not outlive the tests.
     drop(Arc::into_inner(postgres));
     conclusion.exit();
+}
+
+/// Runs a test with a second way into its store.
+async fn later<F: Future<Output = anyhow::Result<()>>>(
+    store: Store,
+    place: &str,
+    test: impl Fn(Store, upgrades::Later) -> F,
+) -> anyhow::Result<()> {
+    test(store, upgrades::Later::open(place).await?).await
 }
 
 /// The password of users 1 to 5, as the store has it.

@@ -3,13 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::aws_lc_rs;
-use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use url::Url;
+
+use crate::agent::agent;
 
 /// A longer set is refused: a key has some 400 bytes, with its certificate perhaps 4 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -30,30 +28,12 @@ pub(super) fn file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// What is at an address. No redirect is followed: the keys of a token are those of the configured place.
+/// What is at an address. The agent is made for each fetch: so it trusts what the machine trusts now.
 pub(super) fn url(url: &Url) -> io::Result<Vec<u8>> {
     let explain = |error: ureq::Error| io::Error::other(format!("{url} cannot be read: {error}"));
-    let mut response = agent(url).get(url.as_str()).call().map_err(explain)?;
+    let mut response = agent(url, DEADLINE).get(url.as_str()).call().map_err(explain)?;
     if response.status() != 200 {
         return Err(io::Error::other(format!("{url} answers with {}", response.status())));
     }
     response.body_mut().with_config().limit(MAX_BYTES).read_to_vec().map_err(explain)
-}
-
-/// Made for each fetch: so it trusts what the machine trusts now.
-fn agent(url: &Url) -> Agent {
-    let anchors = rustls_native_certs::load_native_certs().certs;
-    let anchors = anchors.iter().map(|anchor| Certificate::from_der(anchor).to_owned());
-    let tls = TlsConfig::builder()
-        .root_certs(RootCerts::from(anchors))
-        .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
-        .build();
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        .https_only(url.scheme() == "https")
-        .max_redirects(0)
-        .timeout_global(Some(DEADLINE));
-    // Without TLS the address is on this machine, where no proxy of the environment leads.
-    let config = if url.scheme() == "http" { config.proxy(None) } else { config };
-    config.build().new_agent()
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use switchboard_protocol::{MailboxId, Seq};
 use switchboard_store::{Head, StoreError};
+use tokio::time::Instant;
 
 use super::{Done, REORDER_WAIT, Request, Shard, slice_of};
 
@@ -62,19 +63,24 @@ impl Shard {
             return;
         }
         *under_way = true;
-        self.surroundings.metrics.swept.inc_by(ids.len() as u64);
-        let readings = self.read_heads(ids);
-        self.work.push(Box::pin(async move { Done::Swept(slice, readings.await) }));
+        self.surroundings.metrics.hub_swept.inc_by(ids.len() as u64);
+        let (readings, begun) = (self.read_heads(ids), Instant::now());
+        let seconds = self.surroundings.metrics.hub_sweep_seconds.clone();
+        self.work.push(Box::pin(async move {
+            let readings = readings.await;
+            seconds.observe(begun.elapsed().as_secs_f64());
+            Done::Swept(slice, readings)
+        }));
     }
 
     /// Lets the mailboxes know. Gives the heads by mailbox.
-    pub(super) fn observe(&mut self, readings: &Readings) -> HashMap<MailboxId, Head> {
+    pub(super) fn observe(&mut self, readings: &Readings, cause: &'static str) -> HashMap<MailboxId, Head> {
         let heads = readings.heads.as_deref().unwrap_or_default();
         let heads: HashMap<_, _> = heads.iter().map(|head| (head.mailbox, *head)).collect();
         for (id, before) in &readings.asked {
             if let (Some(head), Some(place)) = (heads.get(id), self.places[slice_of(*id)].get_mut(id)) {
                 place.mailbox.observe(head, *before);
-                self.watch_gap(*id, REORDER_WAIT);
+                self.watch_gap(*id, REORDER_WAIT, Some(cause));
             }
         }
         heads
@@ -82,7 +88,7 @@ impl Shard {
 
     /// Lets those in who attach, and answers all.
     pub(super) fn answer(&mut self, requests: Vec<(MailboxId, Vec<Request>)>, readings: Readings) {
-        let heads = self.observe(&readings);
+        let heads = self.observe(&readings, "attach");
         for (id, requests) in requests {
             let mut place = self.places[slice_of(id)].get_mut(&id);
             for Request { outlet, reply } in requests {
@@ -98,7 +104,7 @@ impl Shard {
                 }
                 let _gone = reply.send(head);
             }
-            self.watch_gap(id, REORDER_WAIT);
+            self.watch_gap(id, REORDER_WAIT, Some("attach"));
         }
     }
 }

@@ -6,9 +6,9 @@ use switchboard_protocol::{MailboxId, Seq};
 use switchboard_store::{Entry, StoreError};
 use tokio::time::Instant;
 
-use super::{Done, Shard, slice_of};
+use super::{Done, Gap, Shard, slice_of};
 use crate::hub::mailbox::{Accepted, WIDE_GAP};
-use crate::packet::Packet;
+use crate::packet::{Packet, Way};
 
 /// Entries read at a time to close a gap; more follow.
 const REPAIR: i64 = 100;
@@ -18,22 +18,22 @@ pub(super) const REPAIRS: usize = 2;
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 
 impl Shard {
-    /// Has a gap closed after `wait`, if there is one and nobody is at it.
-    pub(super) fn watch_gap(&mut self, id: MailboxId, wait: Duration) {
+    /// Has a gap closed after `wait`, if there is one and nobody is at it. `cause` is what showed it.
+    pub(super) fn watch_gap(&mut self, id: MailboxId, wait: Duration, cause: Option<&'static str>) {
         if let Some(place) = self.places[slice_of(id)].get_mut(&id)
             && !place.mailbox.repairing
             && place.mailbox.gap().is_some()
         {
             place.mailbox.repairing = true;
             let due = Instant::now() + wait;
-            let at = self.gaps.partition_point(|(other, _)| *other <= due);
-            self.gaps.insert(at, (due, id));
+            let at = self.gaps.partition_point(|gap| gap.due <= due);
+            self.gaps.insert(at, Gap { due, mailbox: id, cause });
         }
     }
 
     /// The wait of the first gap is over: what is still missing is read.
     pub(super) fn close_gap(&mut self) {
-        let Some((_, id)) = self.gaps.pop_front() else {
+        let Some(Gap { mailbox: id, cause, .. }) = self.gaps.pop_front() else {
             return;
         };
         let Some(place) = self.places[slice_of(id)].get_mut(&id) else {
@@ -43,14 +43,17 @@ impl Shard {
             place.mailbox.repairing = false;
             return;
         };
+        let metrics = &self.surroundings.metrics;
+        if let Some(cause) = cause {
+            metrics.hub_gaps.of(cause).inc();
+        }
         let missing = known.0 - last.0;
         if missing > WIDE_GAP {
-            self.surroundings.metrics.gaps_repaired.inc();
+            metrics.drops.of("wide_gap").inc();
             place.mailbox.repairing = false;
             place.mailbox.send_back();
             return;
         }
-        self.surroundings.metrics.gaps_repaired.inc();
         self.repairs += 1;
         let store = self.surroundings.store.clone();
         let missing = missing.min(REPAIR);
@@ -68,15 +71,17 @@ impl Shard {
         place.mailbox.repairing = false;
         match entries {
             Ok(entries) => {
-                for packet in entries.iter().filter_map(|entry| Packet::of_entry(entry).ok()) {
+                for packet in entries.iter().filter_map(|entry| Packet::of_entry(entry, Way::Repaired).ok()) {
                     if place.mailbox.accept(packet) == Accepted::Forwarded {
                         self.surroundings.metrics.hub_repaired.inc();
                     }
                 }
                 place.mailbox.disbelieve(asked);
                 // There was progress, or there is no gap any more.
-                self.watch_gap(id, Duration::ZERO);
+                self.watch_gap(id, Duration::ZERO, None);
             }
+            // Each session finds out by itself, and goes where it can be read.
+            Err(StoreError::Unreadable(_)) => place.mailbox.send_back(),
             Err(error) => {
                 match error {
                     StoreError::Rejected(_) => {
@@ -84,7 +89,7 @@ impl Shard {
                     }
                     _ => tracing::debug!("a gap in mailbox {id} cannot be closed yet: {error}"),
                 }
-                self.watch_gap(id, RETRY_WAIT);
+                self.watch_gap(id, RETRY_WAIT, None);
             }
         }
     }

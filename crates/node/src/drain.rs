@@ -1,0 +1,169 @@
+//! The way of a node out: from the signal on it takes nobody new, and lets those it has go one after the other.
+//!
+//! [`Drain::begin`] says that the node goes away. Each session and event stream has drawn a [`Share`] of the time in
+//! which they leave: it tells its client at once how long that is, serves it as before until it is over, and ends. So
+//! the other nodes see a smooth stream of clients, and a client is away only as long as its reconnect takes. What is
+//! still there in the end is ended by the node's stop token.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use switchboard_protocol::ServerFrame;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// Sessions that are sent away a second, so that the other nodes can let them in as they come. Few sessions leave
+/// sooner than many.
+const SESSIONS_A_SECOND: f64 = 250.0;
+/// The part of the whole time in which sessions leave by themselves. The rest is for those that cannot be told.
+const SPREAD: f64 = 2.0 / 3.0;
+/// The part of the whole time that is kept for what comes after the sessions: the writer, the tasks.
+const RESERVE: u32 = 6;
+/// More is not kept.
+const MAX_RESERVE: Duration = Duration::from_secs(5);
+
+/// Whether a node goes away, and who leaves when.
+#[derive(Debug)]
+pub struct Drain {
+    begun: CancellationToken,
+    /// Ends what is still there.
+    stop: CancellationToken,
+    /// Set before `begun` is cancelled.
+    plan: OnceLock<Plan>,
+    made: Instant,
+    /// When the last request came, in milliseconds since this was made; 0 before the first.
+    asked_at: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    from: Instant,
+    spread: Duration,
+}
+
+/// Where in the order of leaving one session stands: from 0, at once, to 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Share(f64);
+
+impl Share {
+    /// Drawn evenly.
+    #[must_use]
+    pub fn draw() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl Drain {
+    /// Of a node that stays for now, whose sessions end when `stop` is cancelled.
+    #[must_use]
+    pub fn new(stop: CancellationToken) -> Self {
+        let (begun, made) = (CancellationToken::new(), Instant::now());
+        Self { begun, stop, plan: OnceLock::new(), made, asked_at: AtomicU64::new(0) }
+    }
+
+    /// Begins, with the number of sessions there are and the time from now until the process has ended. Gives the time
+    /// in which they leave.
+    pub fn begin(&self, n_sessions: usize, time: Duration) -> Duration {
+        let smooth = Duration::from_secs_f64(n_sessions as f64 / SESSIONS_A_SECOND);
+        let spread = time.mul_f64(SPREAD).min(smooth);
+        // Only the first beginning counts.
+        let _begun_before = self.plan.set(Plan { from: Instant::now(), spread });
+        self.begun.cancel();
+        spread
+    }
+
+    /// Whether the node goes away.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.begun.is_cancelled()
+    }
+
+    /// Waits until the node goes away.
+    pub async fn begun(&self) {
+        self.begun.cancelled().await;
+    }
+
+    /// Waits until who has this share is to leave.
+    pub async fn leave(&self, share: Share) {
+        let leave = async {
+            self.begun().await;
+            sleep_until(self.leaves_at(share)).await;
+        };
+        tokio::select! {
+            () = leave => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// What a client is told whose session has this share.
+    #[must_use]
+    pub fn reconnect<D>(&self, share: Share) -> ServerFrame<D> {
+        let left = self.leaves_at(share).saturating_duration_since(Instant::now());
+        ServerFrame::Reconnect { after_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// Notes that a request came which is not about the node's health.
+    pub fn asked(&self) {
+        let since = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.asked_at.store(since.max(1), Ordering::Relaxed);
+    }
+
+    /// Waits until no request has come for so long. A balancer goes on for a while to send what it may not send twice, and
+    /// a socket that closes takes what is waiting at it along.
+    pub async fn quiet(&self, time: Duration) {
+        loop {
+            let asked_at = self.asked_at.load(Ordering::Relaxed);
+            let quiet_at = self.made + Duration::from_millis(asked_at) + time;
+            if asked_at == 0 || quiet_at <= Instant::now() {
+                return;
+            }
+            sleep_until(quiet_at).await;
+        }
+    }
+
+    fn leaves_at(&self, Share(share): Share) -> Instant {
+        self.plan.get().map_or_else(Instant::now, |plan| plan.from + plan.spread.mul_f64(share))
+    }
+}
+
+/// The time that is kept, of the whole, for what comes after the sessions.
+pub(crate) fn reserve(time: Duration) -> Duration {
+    (time / RESERVE).min(MAX_RESERVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The longest that a client is told to stay, in milliseconds.
+    async fn longest(n_sessions: usize, seconds: u64) -> u64 {
+        let drain = Drain::new(CancellationToken::new());
+        drain.begin(n_sessions, Duration::from_secs(seconds));
+        match drain.reconnect::<()>(Share(1.0)) {
+            ServerFrame::Reconnect { after_ms } => after_ms,
+            frame => panic!("{frame:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_sessions_leave_over_a_longer_time_than_few() {
+        for (n_sessions, seconds, ms) in
+            [(0, 30, 0), (1, 30, 4), (1_000, 30, 4_000), (50_000, 30, 20_000), (50_000, 3, 2_000)]
+        {
+            assert_eq!(longest(n_sessions, seconds).await, ms, "{n_sessions} in {seconds} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_leaves_when_it_was_told_to_and_all_at_the_stop() {
+        let stop = CancellationToken::new();
+        let drain = Drain::new(stop.clone());
+        let start = Instant::now();
+        drain.begin(1_000, Duration::from_secs(30));
+        drain.leave(Share(0.25)).await;
+        assert_eq!(start.elapsed().as_millis(), 1_000);
+        tokio::join!(drain.leave(Share(1.0)), async { stop.cancel() });
+        assert_eq!(start.elapsed().as_millis(), 1_000);
+    }
+}

@@ -1,0 +1,81 @@
+//! Programs that some tests need besides the nodes: balancers, Prometheus, checkers. Where one is missing its tests are
+//! ignored, unless everything has to run.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use libtest_mimic::Trial;
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+use tokio::runtime::Runtime;
+
+use crate::harness::{Pair, servers};
+use crate::{Test, run};
+
+/// The top of the tree.
+pub(super) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A program on the path, or one that `tests/run` has put into the environment of Python's tools.
+pub(super) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    folders.extend(["/usr/sbin".into(), "/sbin".into(), root().join("tests/operations/.venv/bin")]);
+    folders.into_iter().map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+/// Whether a test that needs these has to be left out.
+pub(super) fn is_left_out(programs: &[&str]) -> bool {
+    !servers::required() && programs.iter().any(|program| find(program).is_none())
+}
+
+/// Tests on a cluster, each with the program that it needs.
+pub(super) fn with_programs(runtime: &Arc<Runtime>, tests: &'static [(&str, Test)], pair: Pair) -> Vec<Trial> {
+    let trial = |(program, test): &'static (&str, Test)| {
+        let runtime = Arc::clone(runtime);
+        let trial = Trial::test(format!("{pair:?}::{}", test.name), move || run(&runtime, test, pair));
+        let without_servers = !servers::required() && !servers::missing().is_empty();
+        trial.with_ignored_flag(without_servers || is_left_out(&[program]))
+    };
+    tests.iter().map(trial).collect()
+}
+
+/// Runs a program to its end; what it said, if it was content.
+pub(super) fn output(command: &mut Command) -> anyhow::Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().with_context(|| program.clone())?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program}: {}\n{said}{complained}", output.status);
+    Ok(format!("{said}{complained}"))
+}
+
+/// A program that runs until it is dropped.
+pub(super) struct Program(Child);
+
+impl Program {
+    /// Starts it; what it says goes to `log`.
+    pub(super) fn start(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
+        let output = File::create(log)?;
+        let child = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn();
+        Ok(Self(child.with_context(|| command.get_program().to_string_lossy().into_owned())?))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Its children end with it on this signal; it may have ended itself.
+        let _ = signal::kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM);
+        let _ = self.0.wait();
+    }
+}
+
+/// An address that nobody listens on now.
+pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
