@@ -117,7 +117,8 @@ impl Cluster {
     async fn start_node(&self, listen: &str) -> anyhow::Result<TestNode> {
         match self.pair {
             Pair::PostgresRedis => {
-                let mut child = self.command(&["serve", "--listen", listen]).stdout(Stdio::piped()).spawn()?;
+                let mut child =
+                    self.command(&["serve", "--listen", listen]).stdout(Stdio::piped()).spawn()?;
                 let output = child.stdout.take().context("it was asked for")?;
                 let mut line = String::new();
                 tokio::task::block_in_place(|| BufReader::new(output).read_line(&mut line))?;

@@ -24,10 +24,8 @@ pub(super) const TESTS: &[(&str, Test)] = &[
     ("nginx", test!(a_rolling_restart_behind_nginx, PROCESSES, BEHIND_A_BALANCER)),
 ];
 
-const BEHIND_A_BALANCER: &[(&str, &str)] = &[
-    ("SWITCHBOARD_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
-    ("SWITCHBOARD_SERVER__DRAIN_QUIET_SECONDS", "1"),
-];
+const BEHIND_A_BALANCER: &[(&str, &str)] =
+    &[("SWITCHBOARD_SERVER__TRUSTED_PROXIES", "127.0.0.1"), ("SWITCHBOARD_SERVER__DRAIN_QUIET_SECONDS", "1")];
 
 /// How many clients talk; `SWITCHBOARD_TEST_CLIENTS` says another number. Each takes a socket here, two at the balancer
 /// and one at a node.
@@ -54,7 +52,8 @@ async fn a_rolling_restart(
     // What the balancer says of it goes with the folder.
     result.with_context(|| {
         let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-        let told = log.lines().filter(|line| !line.contains(" 200 ") && !line.contains(" 201 ")).rev().take(20);
+        let told =
+            log.lines().filter(|line| !line.contains(" 200 ") && !line.contains(" 201 ")).rev().take(20);
         told.collect::<Vec<_>>().join("\n")
     })
 }
@@ -91,7 +90,8 @@ async fn restart_one_by_one(
     talk.all_are_served().await?;
     requests.end().await?;
     let figures = talk.end().await?;
-    let on_two = metric(nodes[0], "switchboard_sessions").await? + metric(nodes[1], "switchboard_sessions").await?;
+    let on_two =
+        metric(nodes[0], "switchboard_sessions").await? + metric(nodes[1], "switchboard_sessions").await?;
     tell(format_args!("{n_clients} clients, {figures}"));
     ensure!(on_two <= n_clients as f64, "sessions that nobody has: {on_two}");
     cluster.finish().await
@@ -108,7 +108,9 @@ async fn spread(nodes: &[SocketAddr]) -> anyhow::Result<Option<()>> {
 
 /// Whether the balancer sends requests to a node that was started lately.
 async fn is_asked(node: &SocketAddr) -> anyhow::Result<Option<()>> {
-    let asked = metric(*node, r#"switchboard_http_requests_total{method="GET",route="/api/v1/me",status="200"}"#).await?;
+    let asked =
+        metric(*node, r#"switchboard_http_requests_total{method="GET",route="/api/v1/me",status="200"}"#)
+            .await?;
     Ok((asked > 0.0).then_some(()))
 }
 
@@ -125,7 +127,8 @@ fn adapted(file: &str, changes: &[(&str, &str)], into: &Path) -> anyhow::Result<
 }
 
 fn haproxy(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::Result<Program> {
-    let servers: Vec<_> = nodes.iter().enumerate().map(|(n, node)| format!("server node{n} {node}")).collect();
+    let servers: Vec<_> =
+        nodes.iter().enumerate().map(|(n, node)| format!("server node{n} {node}")).collect();
     let template = "server-template node 20 node:8000 resolvers dns resolve-prefer ipv4 init-addr none";
     let socket = folder.join("socket");
     let changes = [

@@ -26,7 +26,9 @@ const CHECKS: &[Check] = &[
 pub(super) fn trials() -> Vec<Trial> {
     let trial = |(name, programs, check): &Check| {
         let (check, is_left_out) = (*check, is_left_out(programs));
-        let trial = Trial::test(format!("deploy::{name}"), move || check().map_err(|error| format!("{error:#}").into()));
+        let trial = Trial::test(format!("deploy::{name}"), move || {
+            check().map_err(|error| format!("{error:#}").into())
+        });
         trial.with_ignored_flag(is_left_out)
     };
     CHECKS.iter().map(trial).collect()
@@ -61,12 +63,22 @@ fn nginx_takes_its_file() -> anyhow::Result<()> {
     let folder = TempDir::new()?;
     // It opens its logs and its pid file even to check; those of the machine are none of ours.
     let pid = format!("pid {}/pid; error_log stderr;", folder.path().display());
-    output(program("nginx")?.args(["-t", "-q", "-g", &pid, "-p"]).arg(folder.path()).arg("-c").arg(deploy("nginx.conf").canonicalize()?))?;
+    output(
+        program("nginx")?
+            .args(["-t", "-q", "-g", &pid, "-p"])
+            .arg(folder.path())
+            .arg("-c")
+            .arg(deploy("nginx.conf").canonicalize()?),
+    )?;
     Ok(())
 }
 
 fn prometheus_takes_its_files() -> anyhow::Result<()> {
-    output(program("promtool")?.args(["check", "config", "--syntax-only"]).arg(deploy("prometheus/prometheus.yml")))?;
+    output(
+        program("promtool")?
+            .args(["check", "config", "--syntax-only"])
+            .arg(deploy("prometheus/prometheus.yml")),
+    )?;
     output(program("promtool")?.args(["check", "rules"]).arg(deploy("prometheus/alerts.yml")))?;
     Ok(())
 }
@@ -80,7 +92,10 @@ fn each_alert_fires_when_it_should() -> anyhow::Result<()> {
     ensure!(alerts.len() > 5, "the alerts are not found");
     for alert in alerts {
         ensure!(tests.contains(&format!("alertname: {alert}\n")), "{alert} has no test");
-        ensure!(runbook.contains(&format!("### {}\n", alert.to_ascii_lowercase())), "{alert} is not in the runbook");
+        ensure!(
+            runbook.contains(&format!("### {}\n", alert.to_ascii_lowercase())),
+            "{alert} is not in the runbook"
+        );
     }
     Ok(())
 }
@@ -107,7 +122,8 @@ fn alerts_and_panels_name_what_is_served() -> anyhow::Result<()> {
     let table = fs::read_to_string(deploy("METRICS.md"))?;
     let is_served = |name: &str| {
         let name = name.trim_start_matches("switchboard_");
-        let base = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name);
+        let base =
+            ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name);
         [name, base].iter().any(|name| table.contains(&format!("| `{name}` |")))
     };
     for path in ["prometheus/alerts.yml", "grafana/dashboards/switchboard.json"] {

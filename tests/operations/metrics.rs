@@ -34,7 +34,10 @@ pub(super) async fn the_table_of_metrics_is_what_a_node_serves(cluster: Cluster)
         ensure!(metric.kind == row.kind, "{name} is a {}, not a {}", metric.kind, row.kind);
         for (label, words) in &row.labels {
             let served = metric.labels.get(label).with_context(|| format!("{name} has no label {label}"))?;
-            ensure!(words.is_empty() || words == served, "{name}: {label} is one of {served:?}, not {words:?}");
+            ensure!(
+                words.is_empty() || words == served,
+                "{name}: {label} is one of {served:?}, not {words:?}"
+            );
         }
         ensure!(metric.labels.len() == row.labels.len(), "{name} has the labels {:?}", metric.labels);
     }
@@ -56,8 +59,10 @@ fn table() -> anyhow::Result<BTreeMap<String, Metric>> {
         let labels = labels.split(';').filter(|label| !label.trim().is_empty()).map(|label| {
             let (label, words) = label.split_once(':').unwrap_or((label, ""));
             // Words in a sentence are no list.
-            let is_list = words.split(',').all(|word| word.trim().trim_matches('`').len() + 2 == word.trim().len());
-            let words = words.split(',').filter(|_| is_list).map(|word| word.trim().trim_matches('`').to_owned());
+            let is_list =
+                words.split(',').all(|word| word.trim().trim_matches('`').len() + 2 == word.trim().len());
+            let words =
+                words.split(',').filter(|_| is_list).map(|word| word.trim().trim_matches('`').to_owned());
             (label.trim().trim_matches('`').to_owned(), words.collect())
         });
         metrics.insert(name, Metric { kind: kind.to_owned(), labels: labels.collect() });
@@ -80,7 +85,11 @@ fn served(text: &str) -> BTreeMap<String, Metric> {
             for label in labels.split("\",") {
                 let (name, word) = label.split_once("=\"").unwrap_or((label, ""));
                 if name != "le" {
-                    metric.labels.entry(name.to_owned()).or_default().insert(word.trim_matches('"').to_owned());
+                    metric
+                        .labels
+                        .entry(name.to_owned())
+                        .or_default()
+                        .insert(word.trim_matches('"').to_owned());
                 }
             }
         }

@@ -77,7 +77,11 @@ fn start(cluster: &Cluster, folder: &TempDir) -> anyhow::Result<(SocketAddr, Pro
 type Connection = (switchboard_client::Client, tokio::sync::mpsc::Receiver<switchboard_client::Event>);
 
 /// Messages back and forth, and requests, as fast as they are answered.
-async fn talk((ann, mut anns): Connection, (bob, mut bobs): Connection, address: SocketAddr) -> anyhow::Result<()> {
+async fn talk(
+    (ann, mut anns): Connection,
+    (bob, mut bobs): Connection,
+    address: SocketAddr,
+) -> anyhow::Result<()> {
     connected(&mut anns).await?;
     connected(&mut bobs).await?;
     loop {
@@ -108,7 +112,11 @@ fn panels() -> anyhow::Result<BTreeMap<String, Vec<String>>> {
 }
 
 fn filled_in(query: &str) -> String {
-    query.replace("$__rate_interval", "5s").replace("$__range", "5s").replace("$job", "switchboard").replace("$instance", ".*")
+    query
+        .replace("$__rate_interval", "5s")
+        .replace("$__range", "5s")
+        .replace("$job", "switchboard")
+        .replace("$instance", ".*")
 }
 
 /// What a query comes to now: its series and the value of the first. Nothing while there is none.

@@ -35,7 +35,11 @@ pub(super) fn is_left_out(programs: &[&str]) -> bool {
 }
 
 /// Tests on a cluster, each with the program that it needs.
-pub(super) fn with_programs(runtime: &Arc<Runtime>, tests: &'static [(&str, Test)], pair: Pair) -> Vec<Trial> {
+pub(super) fn with_programs(
+    runtime: &Arc<Runtime>,
+    tests: &'static [(&str, Test)],
+    pair: Pair,
+) -> Vec<Trial> {
     let trial = |(program, test): &'static (&str, Test)| {
         let runtime = Arc::clone(runtime);
         let trial = Trial::test(format!("{pair:?}::{}", test.name), move || run(&runtime, test, pair));

@@ -6,7 +6,7 @@
 //! still there in the end is ended by the node's stop token.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use switchboard_protocol::ServerFrame;
@@ -20,6 +20,8 @@ const SESSIONS_A_SECOND: f64 = 250.0;
 const SPREAD: f64 = 2.0 / 3.0;
 /// The part of the whole time that is kept for what comes after the sessions: the writer, the tasks.
 const RESERVE: u32 = 6;
+/// How long a balancer has to see that the node is not ready, before it is told by refusals.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// More is not kept.
 const MAX_RESERVE: Duration = Duration::from_secs(5);
 
@@ -32,8 +34,9 @@ pub struct Drain {
     /// Set before `begun` is cancelled.
     plan: OnceLock<Plan>,
     made: Instant,
-    /// When the last request came, in milliseconds since this was made; 0 before the first.
+    /// When the last request came that changes something, in milliseconds since this was made; 0 before the first.
     asked_at: AtomicU64,
+    refuses: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +62,14 @@ impl Drain {
     #[must_use]
     pub fn new(stop: CancellationToken) -> Self {
         let (begun, made) = (CancellationToken::new(), Instant::now());
-        Self { begun, stop, plan: OnceLock::new(), made, asked_at: AtomicU64::new(0) }
+        Self {
+            begun,
+            stop,
+            plan: OnceLock::new(),
+            made,
+            asked_at: AtomicU64::new(0),
+            refuses: AtomicBool::new(false),
+        }
     }
 
     /// Begins, with the number of sessions there are and the time from now until the process has ended. Gives the time
@@ -103,15 +113,17 @@ impl Drain {
         ServerFrame::Reconnect { after_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX) }
     }
 
-    /// Notes that a request came which is not about the node's health.
+    /// Notes that a request came which changes something.
     pub fn asked(&self) {
         let since = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.asked_at.store(since.max(1), Ordering::Relaxed);
     }
 
-    /// Waits until no request has come for so long. A balancer goes on for a while to send what it may not send twice, and
-    /// a socket that closes takes what is waiting at it along.
+    /// Waits until no such request has come for so long. A balancer goes on for a while to send them, and may not send one
+    /// twice; a socket that closes takes what is waiting at it along. One that asks nobody for health learns from answers:
+    /// after a while it is refused what it may send elsewhere.
     pub async fn quiet(&self, time: Duration) {
+        let begun = Instant::now();
         loop {
             let asked_at = self.asked_at.load(Ordering::Relaxed);
             let quiet_at = self.made + Duration::from_millis(asked_at) + time;
@@ -119,7 +131,14 @@ impl Drain {
                 return;
             }
             sleep_until(quiet_at).await;
+            self.refuses.fetch_or(begun.elapsed() > PATIENCE, Ordering::Relaxed);
         }
+    }
+
+    /// Whether requests are refused that a balancer may send to another node.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        self.refuses.load(Ordering::Relaxed)
     }
 
     fn leaves_at(&self, Share(share): Share) -> Instant {

@@ -231,7 +231,8 @@ fn items(entries: Vec<Entry>) -> Result<VecDeque<Item>, StoreError> {
     let mut items = VecDeque::with_capacity(entries.len());
     let mut bytes = 0;
     for entry in entries {
-        let packet = Packet::of_entry(&entry, Way::Paged).map_err(|error| StoreError::Rejected(error.to_string()))?;
+        let packet =
+            Packet::of_entry(&entry, Way::Paged).map_err(|error| StoreError::Rejected(error.to_string()))?;
         bytes += packet.frame.len();
         if bytes > PAGE_BYTES && !items.is_empty() {
             break;

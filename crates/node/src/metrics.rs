@@ -160,8 +160,20 @@ impl Default for Metrics {
             sampled: Sampled::new(r),
             process: Process::default(),
             sessions: Labelled::new(r, "sessions", "Sessions that are open", "transport", TRANSPORTS),
-            sessions_opened: Labelled::new(r, "sessions_opened", "Sessions that began", "transport", TRANSPORTS),
-            sessions_closed: Labelled::new(r, "sessions_closed", "WebSocket sessions that ended", "reason", &closed),
+            sessions_opened: Labelled::new(
+                r,
+                "sessions_opened",
+                "Sessions that began",
+                "transport",
+                TRANSPORTS,
+            ),
+            sessions_closed: Labelled::new(
+                r,
+                "sessions_closed",
+                "WebSocket sessions that ended",
+                "reason",
+                &closed,
+            ),
             refused: Labelled::new(r, "requests_refused", "Handshakes and requests refused", "code", &codes),
             frames_received: Labelled::new(r, "frames_received", "Frames from clients", "type", FRAMES_IN),
             frames_sent: Labelled::new(r, "frames_sent", "Frames to clients", "type", FRAMES_OUT),
@@ -210,7 +222,13 @@ impl Default for Metrics {
                 "How long reading a part of the mailboxes took",
                 commit_buckets(),
             ),
-            drops: Labelled::new(r, "drops", "What left the fast path, and is read from the store", "reason", DROPS),
+            drops: Labelled::new(
+                r,
+                "drops",
+                "What left the fast path, and is read from the store",
+                "reason",
+                DROPS,
+            ),
             http_in_flight: gauge(r, "http_requests_in_flight", "Requests without an answer yet"),
             http_requests: register(r, "http_requests", "Requests that were answered", Family::default()),
             http_seconds: register(r, "http_request_seconds", "How long an answer took", seconds),
@@ -256,13 +274,11 @@ impl Metrics {
     /// Counts a request that was answered after `elapsed`. `route` is a pattern, and `method` one of a few, so that the
     /// number of series is bounded.
     pub fn http_request(&self, method: &'static str, route: String, status: u16, elapsed: Duration) {
-        self.http_seconds
-            .get_or_create(&RouteLabel { route: route.clone() })
-            .observe(elapsed.as_secs_f64());
+        self.http_seconds.get_or_create(&RouteLabel { route: route.clone() }).observe(elapsed.as_secs_f64());
         self.http_requests.get_or_create(&RequestLabels { method, route, status }).inc();
     }
 
-    /// All of it in the OpenMetrics text format, with what is looked up now.
+    /// All of it in the `OpenMetrics` text format, with what is looked up now.
     ///
     /// # Errors
     /// If writing to the string fails, which it does not.

@@ -176,7 +176,8 @@ async fn see_off(node: &Node, time: Duration) {
     if timeout_at(until, node.sessions.wait()).await.is_ok() {
         let _late = timeout_at(until.min(Instant::now() + LAST_REQUESTS), node.requests.wait()).await;
         // Right before the socket is closed.
-        let _busy = timeout_at(start + time - reserve(time), node.drain.quiet(node.settings.drain_quiet)).await;
+        let _busy =
+            timeout_at(start + time - reserve(time), node.drain.quiet(node.settings.drain_quiet)).await;
     } else {
         tracing::warn!("{} sessions did not leave in time and are cut", node.sessions.len());
     }

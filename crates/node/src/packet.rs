@@ -45,11 +45,10 @@ pub enum Way {
 }
 
 impl Origin {
-    /// Of what is accepted now, on this node.
+    /// Of what is accepted now, on this node, within the trace that `trace` is of.
     #[must_use]
-    pub fn here() -> Self {
-        let trace = TraceContext::current().map(Box::new);
-        Self { way: Way::Here, accepted: Some(Timestamp::now()), trace }
+    pub fn here(trace: Option<TraceContext>) -> Self {
+        Self { way: Way::Here, accepted: Some(Timestamp::now()), trace: trace.map(Box::new) }
     }
 }
 
@@ -311,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_a_later_head_adds_is_passed_over() {
-        let known = Packet::of_change(&entries(), &Origin::here()).unwrap().remove(0);
+        let known = Packet::of_change(&entries(), &Origin::here(None)).unwrap().remove(0);
         let mut longer = known.payload.to_vec();
         longer.splice(HEAD_BYTES..HEAD_BYTES, [9; 40]);
         longer[1] += 40;
@@ -329,11 +328,12 @@ mod tests {
 
     #[test]
     fn what_is_no_packet_is_dropped() {
-        let good = Packet::of_change(&entries(), &Origin::here()).unwrap().remove(0).payload;
+        let good = Packet::of_change(&entries(), &Origin::here(None)).unwrap().remove(0).payload;
         for length in 0..HEAD_BYTES {
             assert_eq!(Packet::decode(good.slice(..length)), None);
         }
-        let bad = [(0, 1), (0, 3), (1, 0), (1, 33), (2, 0xff), (10, 0xff), (18, 0xff), (34, 0xff), (34, b'[')];
+        let bad =
+            [(0, 1), (0, 3), (1, 0), (1, 33), (2, 0xff), (10, 0xff), (18, 0xff), (34, 0xff), (34, b'[')];
         for (at, byte) in bad {
             let mut bad = good.to_vec();
             bad[at] = byte;

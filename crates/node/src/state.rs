@@ -70,7 +70,7 @@ pub struct Settings {
     pub registration: bool,
     /// How long a log-in lasts.
     pub session_ttl: Duration,
-    /// How long no request has come before the socket is closed.
+    /// How long no request has come that changes something before the socket is closed.
     pub drain_quiet: Duration,
     /// The largest file, in bytes.
     pub attachment_bytes: u64,

@@ -89,7 +89,7 @@ impl WriterHandle {
         let (reply, answer) = oneshot::channel();
         let span = tracing::debug_span!("writer", batch = Empty);
         // It is not entered: traces take the last moment within a span for its end.
-        let origin = Origin { trace: TraceContext::of(&span).map(Box::new), ..Origin::here() };
+        let origin = Origin::here(TraceContext::of(&span));
         let waiting = Waiting { accepted: Instant::now(), origin, span, reply, _bytes: bytes };
         self.queue.send(Job { command, waiting }).await.map_err(|_closed| stopping())?;
         self.metrics.writer_queue.inc();

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -53,7 +53,8 @@ impl Talk {
         let (quiet, stop) = (CancellationToken::new(), CancellationToken::new());
         let seen: Vec<_> = users.iter().map(|_| Arc::new(Seen::default())).collect();
         let clients = users.iter().map(|user| async move {
-            let (client, mut events) = Client::start(Config::new([format!("http://{public}")], token(user.0)));
+            let (client, mut events) =
+                Client::start(Config::new([format!("http://{public}")], token(user.0)));
             connected(&mut events).await?;
             anyhow::Ok((client, events))
         });
@@ -74,7 +75,9 @@ impl Talk {
 
     /// Waits until each client has had an acknowledgement and a message once more.
     pub(super) async fn all_are_served(&self) -> anyhow::Result<()> {
-        let counts = |seen: &Arc<Seen>| (seen.acknowledged.load(Ordering::Relaxed), seen.received.load(Ordering::Relaxed));
+        let counts = |seen: &Arc<Seen>| {
+            (seen.acknowledged.load(Ordering::Relaxed), seen.received.load(Ordering::Relaxed))
+        };
         let before: Vec<_> = self.seen.iter().map(counts).collect();
         let all = async || {
             let mut pairs = self.seen.iter().map(counts).zip(&before);
@@ -99,15 +102,26 @@ impl Talk {
             away.extend(task.await??);
         }
         outcome?;
-        let total = |count: fn(&Seen) -> &AtomicU64| self.seen.iter().map(|seen| count(seen).load(Ordering::Relaxed)).sum::<u64>();
-        ensure!(total(|seen| &seen.wrong) == 0, "{} messages came twice or out of order", total(|seen| &seen.wrong));
+        let total = |count: fn(&Seen) -> &AtomicU64| {
+            self.seen.iter().map(|seen| count(seen).load(Ordering::Relaxed)).sum::<u64>()
+        };
+        ensure!(
+            total(|seen| &seen.wrong) == 0,
+            "{} messages came twice or out of order",
+            total(|seen| &seen.wrong)
+        );
         away.sort();
         Ok(Figures { sent: total(|seen| &seen.acknowledged), away })
     }
 }
 
 /// Sends 0, 1, 2, …, each when the one before is acknowledged. Gives the handle back.
-async fn write(client: Client, partner: UserId, seen: Arc<Seen>, quiet: CancellationToken) -> anyhow::Result<Client> {
+async fn write(
+    client: Client,
+    partner: UserId,
+    seen: Arc<Seen>,
+    quiet: CancellationToken,
+) -> anyhow::Result<Client> {
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for number in 0.. {
@@ -148,7 +162,12 @@ impl fmt::Display for Figures {
             self.away.get(index.min(self.away.len().saturating_sub(1))).copied().unwrap_or_default()
         };
         let (p50, p99, max) = (at(0.5), at(0.99), at(1.0));
-        write!(f, "{} messages, {} reconnects: away p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}", self.sent, self.away.len())
+        write!(
+            f,
+            "{} messages, {} reconnects: away p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}",
+            self.sent,
+            self.away.len()
+        )
     }
 }
 

@@ -28,7 +28,7 @@ pub struct ServerConfig {
     /// From the signal to stop until the process has ended, in seconds. See [`ServerConfig::drain`].
     #[serde(deserialize_with = "values::integer::<_, _, 1, 3600>")]
     pub drain_seconds: u64,
-    /// For how long no request has come before the socket is closed, in seconds. See [`ServerConfig::drain_quiet`].
+    /// For how long no request has come that changes something before the socket is closed, in seconds. See [`ServerConfig::drain_quiet`].
     #[serde(deserialize_with = "values::integer::<_, _, 0, 60>")]
     pub drain_quiet_seconds: u64,
     /// Folder of what this node keeps on disk.
@@ -183,7 +183,8 @@ impl ServerConfig {
     /// One socket cannot be both.
     pub(super) fn check(&self) -> Result<(), String> {
         let (listen, Some(admin)) = (self.listen, self.admin_listen) else { return Ok(()) };
-        let overlap = listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
+        let overlap =
+            listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
         if overlap && listen.port() == admin.port() && listen.port() != 0 {
             return Err(format!(
                 "`server.listen` is `{listen}` and `server.admin_listen` is `{admin}`: give one of them another port"
@@ -207,7 +208,7 @@ impl ServerConfig {
         Duration::from_secs(self.drain_seconds)
     }
 
-    /// For how long no request has come before the socket is closed.
+    /// For how long no request has come that changes something before the socket is closed.
     #[must_use]
     pub fn drain_quiet(&self) -> Duration {
         Duration::from_secs(self.drain_quiet_seconds)

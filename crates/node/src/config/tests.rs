@@ -202,7 +202,8 @@ fn an_error_names_key_value_and_origin() {
             ),
         );
     }
-    for url in ["collector:4318", "grpc://collector:4317", "http://a:b@collector", "http://collector?token=x"] {
+    for url in ["collector:4318", "grpc://collector:4317", "http://a:b@collector", "http://collector?token=x"]
+    {
         check_error(
             "",
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", url)],

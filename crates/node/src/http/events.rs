@@ -83,9 +83,10 @@ pub(super) async fn poll(
     match step {
         Some(Step::Items(items)) => answer(&items, cursor, epoch),
         Some(Step::Reset(cursor)) => reset(cursor, epoch),
-        Some(Step::Unreadable) => {
-            Err(ApiError::new(ErrorCode::StoreUnavailable, "this node cannot read the next entry: another may"))
-        }
+        Some(Step::Unreadable) => Err(ApiError::new(
+            ErrorCode::StoreUnavailable,
+            "this node cannot read the next entry: another may",
+        )),
         None => answer(&VecDeque::new(), cursor, epoch),
     }
 }

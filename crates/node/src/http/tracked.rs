@@ -12,6 +12,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::NodeData;
 use super::access::ROUTINE;
+use crate::commands::draining;
 
 /// Serves a request, and keeps count of it. A node that goes away keeps no connection for another one.
 pub(crate) async fn track(
@@ -20,8 +21,10 @@ pub(crate) async fn track(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<Tracked>, actix_web::Error> {
     let token = node.requests.token();
-    if !ROUTINE.contains(&request.path()) {
+    if !request.method().is_safe() {
         node.drain.asked();
+    } else if node.drain.refuses() && !ROUTINE.contains(&request.path()) {
+        return Err(draining().into());
     }
     let mut response = next.call(request).await?;
     if node.drain.has_begun() && response.status() != StatusCode::SWITCHING_PROTOCOLS {

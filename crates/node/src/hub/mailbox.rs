@@ -150,7 +150,7 @@ mod tests {
     use crate::packet::Origin;
 
     fn packet(seq: i64) -> Packet {
-        let (frame, payload, origin) = (seq.to_string().into(), Bytes::new(), Origin::here());
+        let (frame, payload, origin) = (seq.to_string().into(), Bytes::new(), Origin::here(None));
         Packet { mailbox: MailboxId(1), seq: Seq(seq), unread: 0, frame, payload, origin }
     }
 

@@ -142,7 +142,12 @@ mod tests {
     use super::*;
 
     fn item(seq: i64) -> Item {
-        Item { seq: Seq(seq), unread: 0, frame: ByteString::from("x".repeat(100)), origin: Origin::here() }
+        Item {
+            seq: Seq(seq),
+            unread: 0,
+            frame: ByteString::from("x".repeat(100)),
+            origin: Origin::here(None),
+        }
     }
 
     #[tokio::test]

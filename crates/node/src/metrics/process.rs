@@ -47,7 +47,9 @@ impl Process {
         if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
             let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
             #[expect(clippy::cast_precision_loss, reason = "microseconds of a process fit")]
-            self.cpu_seconds.inner().store((micros as f64 / 1e6).to_bits(), std::sync::atomic::Ordering::Relaxed);
+            self.cpu_seconds
+                .inner()
+                .store((micros as f64 / 1e6).to_bits(), std::sync::atomic::Ordering::Relaxed);
         }
         if let Ok((soft, _hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
             self.max_fds.set(i64::try_from(soft).unwrap_or(i64::MAX));

@@ -1,7 +1,7 @@
 //! What is looked up when somebody asks: it changes all the time, and lives elsewhere.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -34,7 +34,9 @@ pub(super) struct Sampled {
 impl Sampled {
     pub(super) fn new(r: &mut Registry) -> Self {
         let version = env!("CARGO_PKG_VERSION");
-        Labelled::<Gauge>::new(r, "build_info", "Which version runs", "version", &[version]).of(version).set(1);
+        Labelled::<Gauge>::new(r, "build_info", "Which version runs", "version", &[version])
+            .of(version)
+            .set(1);
         let states = ["ready", "degraded", "store_down", "draining"];
         Self {
             readiness: Labelled::new(r, "readiness", "What /ready tells", "state", &states),
