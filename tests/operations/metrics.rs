@@ -70,7 +70,7 @@ fn table() -> anyhow::Result<BTreeMap<String, Metric>> {
     Ok(metrics)
 }
 
-/// What stands in the OpenMetrics text: <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
+/// What stands in the `OpenMetrics` text: <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
 fn served(text: &str) -> BTreeMap<String, Metric> {
     let mut metrics: BTreeMap<String, Metric> = BTreeMap::new();
     let mut family = (String::new(), String::new());
