@@ -26,7 +26,8 @@ fn check_must_wait(what: &str, answer: &Answer) -> anyhow::Result<()> {
 
 /// All of an answer that a guess could learn from.
 fn told(answer: &Answer) -> (u16, BTreeSet<String>, String) {
-    let head = answer.head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date:"));
+    let is_its_own = |line: &str| ["date:", "x-request-id:"].iter().any(|name| line.starts_with(name));
+    let head = answer.head.lines().filter(|line| !is_its_own(&line.to_ascii_lowercase()));
     // Their order is as it comes.
     (answer.status, head.map(str::to_owned).collect(), answer.body.clone())
 }

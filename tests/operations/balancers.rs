@@ -14,7 +14,7 @@ use switchboard_store::Import;
 use tempfile::TempDir;
 
 use self::talk::{Requests, Talk};
-use super::tools::{Program, find, free_address, root};
+use super::tools::{Program, adapted, find, free_address};
 use crate::harness::http::{bearer, get, metric};
 use crate::harness::{Cluster, DEADLINE, eventually};
 use crate::{PROCESSES, Test, tell, test};
@@ -112,18 +112,6 @@ async fn is_asked(node: &SocketAddr) -> anyhow::Result<Option<()>> {
         metric(*node, r#"switchboard_http_requests_total{method="GET",route="/api/v1/me",status="200"}"#)
             .await?;
     Ok((asked > 0.0).then_some(()))
-}
-
-/// The file of `deploy/`, with what is marked in it changed for this machine.
-fn adapted(file: &str, changes: &[(&str, &str)], into: &Path) -> anyhow::Result<std::path::PathBuf> {
-    let mut text = fs::read_to_string(root().join("deploy").join(file))?;
-    for (from, to) in changes {
-        ensure!(text.contains(from), "{file} has no `{from}`: mend this test");
-        text = text.replace(from, to);
-    }
-    let path = into.join(file);
-    fs::write(&path, text)?;
-    Ok(path)
 }
 
 fn haproxy(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::Result<Program> {

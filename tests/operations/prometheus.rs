@@ -1,6 +1,5 @@
 //! A real Prometheus that scrapes two nodes under load: each panel of the dashboard has an answer, and no rule is broken.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -20,6 +19,9 @@ use crate::{PROCESSES, Test, tell, test};
 
 pub(super) const TESTS: &[(&str, Test)] = &[("prometheus", test!(each_panel_has_an_answer, PROCESSES))];
 
+/// Series that are only there once a node has failed at something.
+const FAILURES: &str = r#"status=~"5..""#;
+
 /// Two scrapes, a second apart, and what evaluating takes; on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -37,6 +39,10 @@ async fn each_panel_has_an_answer(cluster: Cluster) -> anyhow::Result<()> {
     for (title, queries) in panels {
         for query in queries {
             let what = format!("{title}: {query}");
+            if query.starts_with("sum by (status)") && query.contains(FAILURES) {
+                ensure!(ask_now(prometheus, &query).await?.is_empty(), "{what}: a node has failed");
+                continue;
+            }
             let answer = eventually(&what, PATIENCE, async || answer(prometheus, &query).await).await?;
             tell(format_args!("{title}: {answer}"));
         }
@@ -76,7 +82,7 @@ fn start(cluster: &Cluster, folder: &TempDir) -> anyhow::Result<(SocketAddr, Pro
 
 type Connection = (switchboard_client::Client, tokio::sync::mpsc::Receiver<switchboard_client::Event>);
 
-/// Messages back and forth, and requests, as fast as they are answered.
+/// Messages back and forth, and requests, good and bad, as fast as they are answered.
 async fn talk(
     (ann, mut anns): Connection,
     (bob, mut bobs): Connection,
@@ -88,16 +94,19 @@ async fn talk(
         ann.send(UserId(2), "", "x", None).await?;
         bob.send(UserId(1), "", "x", None).await?;
         get(address, "/api/v1/me", &[crate::harness::http::bearer(1)]).await?;
+        // Of what is refused there are panels too.
         get(address, "/nowhere", &[]).await?;
+        get(address, "/api/v1/me", &["Authorization: Bearer garbage".to_owned()]).await?;
+        ensure!(ann.send(UserId(9_999), "", "x", None).await.is_err(), "nobody has that id");
         while anns.try_recv().is_ok() || bobs.try_recv().is_ok() {}
     }
 }
 
 /// Title and queries of each panel, with the dashboard's variables put in.
-fn panels() -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+fn panels() -> anyhow::Result<Vec<(String, Vec<String>)>> {
     let text = fs::read_to_string(root().join("deploy/grafana/dashboards/switchboard.json"))?;
     let dashboard: Value = serde_json::from_str(&text)?;
-    let mut panels = BTreeMap::new();
+    let mut panels = Vec::new();
     let mut waiting: Vec<&Value> = dashboard["panels"].as_array().context("no panels")?.iter().collect();
     while let Some(panel) = waiting.pop() {
         waiting.extend(panel["panels"].as_array().into_iter().flatten());
@@ -105,7 +114,7 @@ fn panels() -> anyhow::Result<BTreeMap<String, Vec<String>>> {
         let queries: Vec<_> = targets.filter_map(|target| target["expr"].as_str()).map(filled_in).collect();
         if !queries.is_empty() {
             let title = panel["title"].as_str().context("a panel without a title")?;
-            ensure!(panels.insert(title.to_owned(), queries).is_none(), "two panels are called {title}");
+            panels.push((title.to_owned(), queries));
         }
     }
     Ok(panels)
@@ -121,16 +130,20 @@ fn filled_in(query: &str) -> String {
 
 /// What a query comes to now: its series and the value of the first. Nothing while there is none.
 async fn answer(prometheus: SocketAddr, query: &str) -> anyhow::Result<Option<String>> {
-    let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("query", query).finish();
     // While it starts nobody answers.
-    let Ok(data) = ask(prometheus, &format!("/api/v1/query?{query}")).await else {
+    let Ok(series) = ask_now(prometheus, query).await else {
         return Ok(None);
     };
-    let series = data["result"].as_array().context("no result")?;
     // A quantile of nothing, as before the second scrape.
     let known = series.iter().filter(|series| series["value"][1] != "NaN");
     let values: Vec<_> = known.filter_map(|series| series["value"][1].as_str()).collect();
     Ok(values.first().map(|first| format!("{} series, the first {first}", values.len())))
+}
+
+async fn ask_now(prometheus: SocketAddr, query: &str) -> anyhow::Result<Vec<Value>> {
+    let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("query", query).finish();
+    let mut data = ask(prometheus, &format!("/api/v1/query?{query}")).await?;
+    Ok(data["result"].as_array_mut().context("no result")?.drain(..).collect())
 }
 
 async fn ask(prometheus: SocketAddr, path: &str) -> anyhow::Result<Value> {

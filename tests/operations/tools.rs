@@ -1,7 +1,7 @@
 //! Programs that some tests need besides the nodes: balancers, Prometheus, checkers. Where one is missing its tests are
 //! ignored, unless everything has to run.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -77,6 +77,18 @@ impl Drop for Program {
         let _ = signal::kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM);
         let _ = self.0.wait();
     }
+}
+
+/// The file of `deploy/`, with what is marked in it changed for this machine.
+pub(super) fn adapted(file: &str, changes: &[(&str, &str)], into: &Path) -> anyhow::Result<PathBuf> {
+    let mut text = fs::read_to_string(root().join("deploy").join(file))?;
+    for (from, to) in changes {
+        ensure!(text.contains(from), "{file} has no `{from}`: mend this test");
+        text = text.replace(from, to);
+    }
+    let path = into.join(file);
+    fs::write(&path, text)?;
+    Ok(path)
 }
 
 /// An address that nobody listens on now.
