@@ -40,7 +40,10 @@ const TESTS: &[(&str, Run)] = named![
     config::tokens_need_a_secret,
     doctor::all_is_well_on_sqlite,
     doctor::files_that_cannot_be_kept_are_a_problem,
+    doctor::nothing_is_made_to_look_at_it,
+    doctor::keys_that_cannot_be_read_are_a_problem,
     doctor::a_low_limit_on_files_is_named,
+    serve::a_low_soft_limit_on_files_is_raised,
     identity::keys_are_made_listed_and_revoked,
     identity::users_are_disabled_and_enabled,
     identity::imported_passwords_are_those_to_log_in_by,
@@ -49,11 +52,14 @@ const TESTS: &[(&str, Run)] = named![
     serve::a_signal_right_after_the_first_line_is_heard,
     stop::an_idle_node_ends_quickly,
     stop::a_second_signal_ends_at_once,
+    stop::a_slow_upload_is_finished,
+    stop::a_log_that_nobody_reads_holds_up_nothing,
     stop::operators_have_an_address_of_their_own,
     serve::a_killed_node_has_lost_nothing,
     serve::a_health_check_tells_by_its_status,
     serve::printed_tokens_are_accepted,
     store::migrating_twice_is_migrating_once,
+    store::what_is_stored_is_for_its_owner_alone,
     store::a_doctor_examines_the_store,
     store::a_doctor_tells_no_secret,
     store::users_are_imported_and_renamed,
@@ -103,6 +109,7 @@ impl Folder {
             ("SWITCHBOARD_JWT_SECRET", SECRET),
             ("SWITCHBOARD_LISTEN", "127.0.0.1:0"),
             ("SWITCHBOARD_DATA_DIR", &data),
+            ("SWITCHBOARD_SERVER__DRAIN_QUIET_SECONDS", "0"),
         ];
         let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         Ok(Self { folder, settings })
@@ -134,6 +141,16 @@ impl Folder {
         let mut command = switchboard(&self.settings);
         command.args(arguments).current_dir(self.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// The same from a shell that does something first, such as to lower a limit.
+    fn command_after(&self, first: &str, arguments: &[&str]) -> Command {
+        let command = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{first} && exec \"$0\" \"$@\"")]).arg(command.get_program());
+        shell.args(arguments).current_dir(self.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        shell.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        shell
     }
 
     /// Runs a command to its end.
@@ -171,7 +188,12 @@ impl Folder {
 
     /// Starts a node and waits for its first line.
     fn serve(&self, arguments: &[&str]) -> anyhow::Result<Node> {
-        let mut child = self.command(arguments).spawn()?;
+        Self::start(self.command(arguments))
+    }
+
+    /// The same, of a command.
+    fn start(mut command: Command) -> anyhow::Result<Node> {
+        let mut child = command.spawn()?;
         let mut output = BufReader::new(child.stdout.take().context("it was asked for")?);
         let errors = child.stderr.take().context("it was asked for")?;
         let errors = thread::spawn(move || read_all(errors));

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::Signal;
 
 use super::{Ended, Folder, block_on};
@@ -87,14 +88,65 @@ pub(super) fn all_is_well_on_sqlite(folder: Folder) -> anyhow::Result<()> {
             "ok       the schema is up to date",
             "ok       the channel layer is within the process",
             "ok       the data folder `",
-            "ok       a file was written to `",
+            "ok       files will be kept in `",
         ],
     )?;
     ensure!(complaints(&output).is_empty() && !output.contains(SECRET), "{output}");
+    let attachments = folder.path().join("data/attachments");
+    ensure!(!attachments.exists(), "it makes the folder of files");
+    std::fs::create_dir(&attachments)?;
+    check_lines(&folder.succeed(&["doctor"])?, &["ok       a file was written to `"])?;
+    ensure!(std::fs::read_dir(attachments)?.next().is_none(), "it leaves something behind");
     let left = std::fs::read_dir(folder.path().join("data"))?.filter(|entry| {
         entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().contains("doctor"))
     });
-    ensure!(left.count() == 0, "the doctor leaves something behind");
+    ensure!(left.count() == 0, "it leaves something behind");
+    Ok(())
+}
+
+pub(super) fn nothing_is_made_to_look_at_it(folder: Folder) -> anyhow::Result<()> {
+    let output = folder.succeed(&["doctor"])?;
+    check_lines(
+        &output,
+        &[
+            "warning  there is no database yet at `",
+            "ok       the data folder `",
+            "ok       files will be kept in `",
+        ],
+    )?;
+    ensure!(complaints(&output).len() == 1, "{output}");
+    ensure!(folder.fail(&["doctor", "--audit"])? == "there is no database to audit");
+    ensure!(!folder.path().join("data").exists(), "it makes the data folder");
+    // A file that is there, and empty.
+    std::fs::create_dir(folder.path().join("data"))?;
+    folder.write("data/switchboard.db", "")?;
+    check_lines(&folder.succeed(&["doctor"])?, &["warning  the schema lacks `"])?;
+    ensure!(folder.fail(&["doctor", "--audit"])? == "there is a problem");
+    let folder = folder.with("SWITCHBOARD_STORE__MIGRATE", "false");
+    let Ended { code, output, .. } = folder.run(&["doctor"])?;
+    ensure!(code == Some(1), "{code:?}: {output}");
+    check_lines(&output, &["problem  the schema lacks `"])
+}
+
+pub(super) fn keys_that_cannot_be_read_are_a_problem(folder: Folder) -> anyhow::Result<()> {
+    let file = folder.path().join("keys.json").display().to_string();
+    let folder = folder
+        .with("SWITCHBOARD_AUTH__JWKS_FILE", &file)
+        .with("SWITCHBOARD_AUTH__JWT_ISSUER", "https://login.example")
+        .with("SWITCHBOARD_AUTH__JWT_AUDIENCE", "chat");
+    folder.import_users()?;
+    for (text, code, line) in [
+        (None, 1, "problem  the keys of tokens cannot be read (the file "),
+        (Some("no keys"), 1, "problem  the keys of tokens cannot be read (the file "),
+        (Some("{\"keys\":[]}"), 0, "ok       the keys of tokens in `"),
+    ] {
+        if let Some(text) = text {
+            folder.write("keys.json", text)?;
+        }
+        let Ended { code: ended, output, errors } = folder.run(&["doctor"])?;
+        ensure!(ended == Some(code), "{text:?}: {ended:?}: {output}{errors}");
+        check_lines(&output, &[line])?;
+    }
     Ok(())
 }
 
@@ -109,20 +161,17 @@ pub(super) fn files_that_cannot_be_kept_are_a_problem(folder: Folder) -> anyhow:
 
 pub(super) fn a_low_limit_on_files_is_named(folder: Folder) -> anyhow::Result<()> {
     folder.import_users()?;
-    let doctor = folder.command(&["doctor"]);
-    let output = std::process::Command::new("sh")
-        .args(["-c", "ulimit -n 256 && exec \"$0\" doctor"])
-        .arg(doctor.get_program())
-        .env_clear()
-        .envs(doctor.get_envs().filter_map(|(key, value)| Some((key, value?))))
-        .current_dir(folder.path())
-        .output()?;
+    let output = folder.command_after("ulimit -n 256", &["doctor"]).output()?;
     let output = String::from_utf8(output.stdout)?;
-    check_lines(
-        &output,
-        &["warning  the limit on open files is 256, which is room for about 148 clients: "],
-    )?;
-    ensure!(output.contains("LimitNOFILE=") && output.contains("ulimits:"), "{output}");
+    check_lines(&output, &["warning  the hard limit on open files is 256, which `serve` makes its own, "])?;
+    ensure!(
+        output.contains("for about 148 clients: set `LimitNOFILE=") && output.contains("ulimits:"),
+        "{output}"
+    );
+    // That of the shell does not count.
+    let hard = getrlimit(Resource::RLIMIT_NOFILE)?.1;
+    let output = folder.command_after("ulimit -S -n 256", &["doctor"]).output()?;
+    ensure!(String::from_utf8(output.stdout)?.contains(&format!("the hard limit on open files is {hard}, ")));
     Ok(())
 }
 
@@ -179,7 +228,9 @@ pub(super) fn what_loses_messages_is_named() -> anyhow::Result<()> {
         "DELETE FROM __diesel_schema_migrations WHERE version LIKE '%2'",
     ])?;
     fleet.redis.command(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 33554432 8388608 60"])?;
-    let fleet = Fleet { folder: fleet.folder.with("SWITCHBOARD_STORE__POOL_SIZE", "60"), ..fleet };
+    let folder =
+        fleet.folder.with("SWITCHBOARD_STORE__POOL_SIZE", "60").with("SWITCHBOARD_STORE__MIGRATE", "false");
+    let fleet = Fleet { folder, ..fleet };
     let output = fleet.examine(
         1,
         &[
@@ -196,8 +247,14 @@ pub(super) fn what_loses_messages_is_named() -> anyhow::Result<()> {
 
 pub(super) fn what_does_not_answer_takes_seconds() -> anyhow::Result<()> {
     let mut fleet = Fleet::new()?;
-    fleet.redis.command(&["ACL", "SETUSER", "default", "resetchannels"])?;
-    fleet.examine(0, &["warning  what is published does not come back to a subscriber, "])?;
+    fleet.redis.command(&["ACL", "SETUSER", "default", "resetchannels", "-time"])?;
+    fleet.examine(
+        0,
+        &[
+            "warning  what is published does not come back to a subscriber, ",
+            "ok       nothing is known of the clock of Redis, ",
+        ],
+    )?;
     fleet.postgres.freeze()?;
     fleet.redis.freeze()?;
     fleet.examine(1, &["problem  the store is out of reach: ", "warning  cannot use Redis: "])?;

@@ -49,6 +49,16 @@ pub(super) fn a_node_says_where_it_is_and_nothing_secret(folder: Folder) -> anyh
     Ok(())
 }
 
+pub(super) fn a_low_soft_limit_on_files_is_raised(folder: Folder) -> anyhow::Result<()> {
+    let node = Folder::start(folder.command_after("ulimit -S -n 256", &["serve"]))?;
+    let pid = node.child.as_ref().context("it runs")?.id();
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).context("it is there")?;
+    let mut numbers = line.split_whitespace();
+    ensure!(numbers.next() == numbers.next(), "{line}");
+    Ok(())
+}
+
 pub(super) fn a_file_is_served_once(folder: Folder) -> anyhow::Result<()> {
     folder.import_users()?;
     let node = folder.serve(&["serve"])?;

@@ -1,6 +1,6 @@
 //! How a node ends, and what an operator sees of it.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -83,6 +83,41 @@ pub(super) fn a_second_signal_ends_at_once(folder: Folder) -> anyhow::Result<()>
         drop(stream);
     }
     Ok(())
+}
+
+/// Longer than sessions are waited for that cannot be told.
+pub(super) fn a_slow_upload_is_finished(folder: Folder) -> anyhow::Result<()> {
+    folder.import_users()?;
+    let node = folder.serve(&["serve"])?;
+    let mut stream = unfinished(node.address)?;
+    node.signal(Signal::SIGTERM)?;
+    block_on(until_it_drains(node.address))?;
+    let body = format!("{:100}", r#"{"recipient_id": 2, "content": "slowly"}"#);
+    for part in body.as_bytes().chunks(10) {
+        std::thread::sleep(Duration::from_millis(500));
+        stream.write_all(part)?;
+    }
+    // What is left of the answer before this one.
+    expect(&mut stream, "\r\n\r\nHTTP/1.1 201 Created")?;
+    end(node)
+}
+
+/// More lines than a pipe holds.
+pub(super) fn a_log_that_nobody_reads_holds_up_nothing(folder: Folder) -> anyhow::Result<()> {
+    let mut child = folder.command(&["serve"]).spawn()?;
+    let mut output = BufReader::new(child.stdout.take().context("it was asked for")?);
+    let mut line = String::new();
+    output.read_line(&mut line)?;
+    let address = line.trim().rsplit("http://").next().context("no address")?.parse()?;
+    let node = Node { child: Some(child), address, output: None, errors: None };
+    block_on(async {
+        for _ in 0..1_500 {
+            ensure!(get(address, "/nowhere", &[]).await?.status == 404);
+        }
+        Ok(())
+    })?;
+    node.signal(Signal::SIGTERM)?;
+    end(node)
 }
 
 pub(super) fn operators_have_an_address_of_their_own(folder: Folder) -> anyhow::Result<()> {

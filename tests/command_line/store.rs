@@ -1,6 +1,9 @@
 //! What a command does to the store, or says of it.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use anyhow::ensure;
 use switchboard_protocol::UserId;
@@ -9,15 +12,35 @@ use switchboard_store::Store;
 use super::{Ended, Folder, block_on};
 
 pub(super) fn migrating_twice_is_migrating_once(folder: Folder) -> anyhow::Result<()> {
+    let folder = folder.with("SWITCHBOARD_STORE__MIGRATE", "false");
     let sentence = folder.fail(&["doctor"])?;
     ensure!(sentence == "there is a problem", "{sentence}");
-    let folder = folder.with("SWITCHBOARD_STORE__MIGRATE", "false");
     let sentence = folder.fail(&["serve"])?;
     ensure!(sentence.contains("`switchboard migrate`"), "{sentence}");
     ensure!(folder.succeed(&["migrate"])?.lines().count() >= 1, "it says what it ran");
     ensure!(folder.succeed(&["migrate"])?.is_empty());
     folder.succeed(&["doctor"])?;
     folder.import_users()
+}
+
+pub(super) fn what_is_stored_is_for_its_owner_alone(folder: Folder) -> anyhow::Result<()> {
+    let mode = |path: &Path| Ok::<_, std::io::Error>(path.metadata()?.permissions().mode() & 0o777);
+    // One that is there already is somebody else's business.
+    let shared = folder.path().join("shared");
+    std::fs::create_dir(&shared)?;
+    std::fs::set_permissions(&shared, Permissions::from_mode(0o755))?;
+    let folder = folder.with("SWITCHBOARD_DATA_DIR", &shared.join("data").display().to_string());
+    let node = folder.serve(&["serve"])?;
+    ensure!(mode(&shared)? == 0o755 && mode(&shared.join("data"))? == 0o700);
+    for name in ["switchboard.db", "switchboard.db-wal", "switchboard.db-shm", "switchboard.lock"] {
+        let mode = mode(&shared.join("data").join(name))?;
+        ensure!(mode == 0o600, "{name}: {mode:o}");
+    }
+    drop(node);
+    let folder = folder.with("SWITCHBOARD_DATA_DIR", &shared.display().to_string());
+    folder.succeed(&["migrate"])?;
+    ensure!(mode(&shared)? == 0o755 && mode(&shared.join("switchboard.db"))? == 0o600);
+    Ok(())
 }
 
 pub(super) fn a_doctor_examines_the_store(folder: Folder) -> anyhow::Result<()> {

@@ -21,11 +21,13 @@ pub use files::{Files, FilesError};
 pub use form::{Form, FormLimits, UploadedFile};
 pub use upload::{Stored, Upload};
 
+use actix_web::http::StatusCode;
 use switchboard_protocol::ErrorCode;
 
 use crate::problem::ApiError;
 
-/// The cause is in the log; the client is told that it may try again.
+/// The cause is in the log; the client is told that it may try again. The status is 502: balancers take 503 for a node
+/// that is away, and would take away one after the other.
 fn refusal(error: &FilesError) -> ApiError {
     if matches!(error, FilesError::Missing) {
         tracing::error!("the bytes of an attachment are gone from where they were stored");
@@ -33,4 +35,5 @@ fn refusal(error: &FilesError) -> ApiError {
     }
     tracing::warn!("a request found the store of files out of reach: {error}");
     ApiError::new(ErrorCode::StoreUnavailable, "the store of files is out of reach")
+        .with_status(StatusCode::BAD_GATEWAY)
 }

@@ -142,12 +142,18 @@ impl Config {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let in_postgres = self.store.database_url.expose_secret().starts_with("postgres");
-        if in_postgres && self.redis_url().is_none() {
-            warnings.push(
+        match (in_postgres, self.redis_url()) {
+            (true, None) => warnings.push(
                 "`store.database_url` is Postgres and `channel_layer.redis_url` is empty: \
                  two nodes would only meet by the sweep, up to 2 s late"
                     .to_owned(),
-            );
+            ),
+            (false, Some(_)) => warnings.push(
+                "`channel_layer.redis_url` is set and the store is SQLite, which serves one node: \
+                 several need Postgres, and one needs no Redis"
+                    .to_owned(),
+            ),
+            _ => {}
         }
         let auth = &self.auth;
         let has_keys = auth.jwks_url.is_some() || auth.jwks_file.is_some();
@@ -155,6 +161,14 @@ impl Config {
             warnings.push(
                 "`auth.accounts` is false and neither `auth.jwt_secret` nor a JWKS is set: nobody can log in, \
                  only API keys count"
+                    .to_owned(),
+            );
+        }
+        let is_https = self.server.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+        if is_https && self.server.trusted_proxies.is_empty() {
+            warnings.push(
+                "`server.public_url` is https and `server.trusted_proxies` is empty: limits take the proxy that \
+                 speaks TLS for the one address that everybody has"
                     .to_owned(),
             );
         }

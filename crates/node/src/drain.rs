@@ -3,7 +3,7 @@
 //! [`Drain::begin`] says that the node goes away. Each session and event stream has drawn a [`Share`] of the time in
 //! which they leave: it tells its client at once how long that is, serves it as before until it is over, and ends. So
 //! the other nodes see a smooth stream of clients, and a client is away only as long as its reconnect takes. What is
-//! still there in the end is ended by the node's stop token.
+//! still there in the end is cut. Requests are served until balancers send none any more ([`Drain::settle`]).
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use std::time::Duration;
 use switchboard_protocol::ServerFrame;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Sessions that are sent away a second, so that the other nodes can let them in as they come. Few sessions leave
 /// sooner than many.
@@ -30,11 +31,11 @@ const MAX_RESERVE: Duration = Duration::from_secs(5);
 pub struct Drain {
     begun: CancellationToken,
     /// Ends what is still there.
-    stop: CancellationToken,
+    cut: CancellationToken,
     /// Set before `begun` is cancelled.
     plan: OnceLock<Plan>,
     made: Instant,
-    /// When the last request came that changes something, in milliseconds since this was made; 0 before the first.
+    /// When the last request was done that changes something, in milliseconds since this was made.
     asked_at: AtomicU64,
     refuses: AtomicBool,
 }
@@ -57,21 +58,21 @@ impl Share {
     }
 }
 
-impl Drain {
-    /// Of a node that stays for now, whose sessions end when `stop` is cancelled.
-    #[must_use]
-    pub fn new(stop: CancellationToken) -> Self {
-        let (begun, made) = (CancellationToken::new(), Instant::now());
+impl Default for Drain {
+    /// Of a node that stays for now.
+    fn default() -> Self {
         Self {
-            begun,
-            stop,
+            begun: CancellationToken::new(),
+            cut: CancellationToken::new(),
             plan: OnceLock::new(),
-            made,
+            made: Instant::now(),
             asked_at: AtomicU64::new(0),
             refuses: AtomicBool::new(false),
         }
     }
+}
 
+impl Drain {
     /// Begins, with the number of sessions there are and the time from now until the process has ended. Gives the time
     /// in which they leave.
     pub fn begin(&self, n_sessions: usize, time: Duration) -> Duration {
@@ -102,7 +103,7 @@ impl Drain {
         };
         tokio::select! {
             () = leave => {}
-            () = self.stop.cancelled() => {}
+            () = self.cut.cancelled() => {}
         }
     }
 
@@ -113,21 +114,33 @@ impl Drain {
         ServerFrame::Reconnect { after_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX) }
     }
 
-    /// Notes that a request came which changes something.
-    pub fn asked(&self) {
-        let since = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.asked_at.store(since.max(1), Ordering::Relaxed);
+    /// Ends the sessions that are still there.
+    pub fn cut(&self) {
+        self.cut.cancel();
     }
 
-    /// Waits until no such request has come for so long. A balancer goes on for a while to send them, and may not send one
-    /// twice; a socket that closes takes what is waiting at it along. One that asks nobody for health learns from answers:
-    /// after a while it is refused what it may send elsewhere.
-    pub async fn quiet(&self, time: Duration) {
+    /// Whether what is still there has been cut.
+    #[must_use]
+    pub fn has_cut(&self) -> bool {
+        self.cut.is_cancelled()
+    }
+
+    /// Notes that a request was done which changes something.
+    pub fn asked(&self) {
+        let since = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.asked_at.store(since, Ordering::Relaxed);
+    }
+
+    /// Waits until every request is answered, and for so long none has come that changes something. A balancer goes on for
+    /// a while to send such requests, and may not send one twice; a socket that closes takes what is waiting at it along.
+    /// One that asks nobody for health learns from answers: after a while it is refused what it may send elsewhere.
+    pub async fn settle(&self, requests: &TaskTracker, quiet: Duration) {
         let begun = Instant::now();
         loop {
-            let asked_at = self.asked_at.load(Ordering::Relaxed);
-            let quiet_at = self.made + Duration::from_millis(asked_at) + time;
-            if asked_at == 0 || quiet_at <= Instant::now() {
+            requests.wait().await;
+            let asked_at = self.made + Duration::from_millis(self.asked_at.load(Ordering::Relaxed));
+            let quiet_at = asked_at.max(begun) + quiet;
+            if quiet_at <= Instant::now() {
                 return;
             }
             sleep_until(quiet_at).await;
@@ -157,7 +170,7 @@ mod tests {
 
     /// The longest that a client is told to stay, in milliseconds.
     async fn longest(n_sessions: usize, seconds: u64) -> u64 {
-        let drain = Drain::new(CancellationToken::new());
+        let drain = Drain::default();
         drain.begin(n_sessions, Duration::from_secs(seconds));
         match drain.reconnect::<()>(Share(1.0)) {
             ServerFrame::Reconnect { after_ms } => after_ms,
@@ -175,14 +188,37 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_leaves_when_it_was_told_to_and_all_at_the_stop() {
-        let stop = CancellationToken::new();
-        let drain = Drain::new(stop.clone());
+    async fn each_leaves_when_it_was_told_to_and_all_at_the_cut() {
+        let drain = Drain::default();
         let start = Instant::now();
         drain.begin(1_000, Duration::from_secs(30));
         drain.leave(Share(0.25)).await;
         assert_eq!(start.elapsed().as_millis(), 1_000);
-        tokio::join!(drain.leave(Share(1.0)), async { stop.cancel() });
+        tokio::join!(drain.leave(Share(1.0)), async { drain.cut() });
         assert_eq!(start.elapsed().as_millis(), 1_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_settles_when_all_is_answered_and_nothing_comes_for_a_while() {
+        let (drain, requests, quiet) = (Drain::default(), TaskTracker::new(), Duration::from_secs(1));
+        let start = Instant::now();
+        requests.close();
+        drain.settle(&requests, quiet).await;
+        assert_eq!(start.elapsed().as_millis(), 1_000, "a balancer has had time to see it");
+
+        // One that takes long, and then others each half a second, until they are sent elsewhere.
+        let begun = Instant::now();
+        let comes = async {
+            let token = requests.token();
+            sleep_until(begun + Duration::from_secs(3)).await;
+            drop(token);
+            while !drain.refuses() {
+                drain.asked();
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        };
+        tokio::join!(drain.settle(&requests, quiet), comes);
+        let took = begun.elapsed();
+        assert!(took > PATIENCE && took < PATIENCE + 3 * quiet, "{took:?}");
     }
 }

@@ -10,8 +10,11 @@ mod otlp;
 mod tests;
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use thiserror::Error;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt, FilterFn, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::{self, MakeWriter};
@@ -20,6 +23,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use self::otlp::Traces;
 use crate::config::{LogConfig, LogFormat};
+
+/// Lines that may wait to be written; more are dropped, and counted.
+const LINES: usize = 8_192;
 
 /// Why there is no log.
 #[derive(Debug, Error)]
@@ -41,16 +47,29 @@ pub enum LoggingError {
 }
 
 /// What is to be done at the end. Without it, the last traces are lost.
-#[must_use = "the last traces are sent when it finishes"]
-pub struct LogGuard(Option<Traces>);
+#[must_use = "the last traces and lines are written when it finishes"]
+pub struct LogGuard {
+    traces: Option<Traces>,
+    /// Dropped, it writes the lines that wait, and gives up within a second or so.
+    _lines: WorkerGuard,
+}
 
 impl LogGuard {
-    /// Sends the traces that wait, within 3 s.
-    pub fn finish(self) {
-        if let Some(traces) = self.0 {
-            traces.finish();
+    /// Sends the traces and writes the lines that wait: the traces within this time.
+    pub fn finish(self, within: Duration) {
+        if let Some(traces) = self.traces {
+            traces.finish(within);
         }
     }
+}
+
+/// What was dropped because nobody read the log for so long.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Lines that were dropped since the process started: nobody read the log, and no more of them may wait.
+#[must_use]
+pub fn dropped_lines() -> usize {
+    DROPPED.get().map_or(0, ErrorCounter::dropped_lines)
 }
 
 /// Sends what is logged in this process to standard error, and traces to the collector, from now on.
@@ -62,9 +81,14 @@ pub fn init(config: &LogConfig) -> Result<LogGuard, LoggingError> {
     let colours = !is_plain && std::io::stderr().is_terminal();
     let traces = config.otlp_endpoint.as_ref().map(|url| Traces::start(url, config.otlp_sample_ratio));
     let traces = traces.transpose().map_err(LoggingError::Traces)?;
-    let subscriber = subscriber(config, colours, std::io::stderr, traces.as_ref())?;
+    // Whoever writes a line does not wait for its reader: a session or a stop must not hang on a full pipe.
+    let lines = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES);
+    let (lines, guard) = lines.thread_name("log").finish(std::io::stderr());
+    let dropped = lines.error_counter();
+    let subscriber = subscriber(config, colours, lines, traces.as_ref())?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_set_before| LoggingError::Twice)?;
-    Ok(LogGuard(traces))
+    let _once = DROPPED.set(dropped);
+    Ok(LogGuard { traces, _lines: guard })
 }
 
 type Part = Box<dyn Layer<Registry> + Send + Sync>;

@@ -1,6 +1,10 @@
 //! The binary `switchboard`: reads the command line and the configuration, and does what they say.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::Parser;
 use switchboard_node::{cli::Cli, config::Config, logging, run};
@@ -16,14 +20,17 @@ fn main() -> ExitCode {
     match start(task, &overrides) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Logging may be what could not start.
-            let _closed = std::io::Write::write_fmt(
-                &mut std::io::stderr().lock(),
-                format_args!("switchboard: {error:#}\n"),
-            );
+            complain(format!("switchboard: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Logging may be what could not start. A pipe that nobody reads must not keep the process from ending.
+fn complain(line: String) {
+    let (told, tells) = mpsc::channel();
+    thread::spawn(move || told.send(io::stderr().write_all(line.as_bytes()).is_ok()));
+    let _nobody_reads = tells.recv_timeout(Duration::from_secs(1));
 }
 
 fn start(
@@ -34,8 +41,5 @@ fn start(
     let log = logging::init(&config.log)?;
     // TLS to Redis and Postgres has no provider of its own. It is only refused if there is one already.
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    run::run(task, config)?;
-    // Not after an error: a second signal is not made to wait for a collector.
-    log.finish();
-    Ok(())
+    run::run(task, config, log)
 }

@@ -50,6 +50,11 @@ const DROPS: &[&str] =
 const DELIVERY: [f64; 15] =
     [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
 
+/// The sweep delivers within seconds.
+const LONGEST_WAY: Duration = Duration::from_secs(3_600);
+/// Seconds: a long poll waits up to 30.
+const ANSWER: [f64; 13] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 35.0];
+
 /// What a node counts.
 pub struct Metrics {
     registry: Registry,
@@ -155,7 +160,7 @@ impl Default for Metrics {
         let outcomes = ["committed", "repeated", "refused", "unanswered"];
         let packets = ["forwarded", "duplicate", "early"];
         let delivery = || Histogram::new(DELIVERY);
-        let seconds = Family::new_with_constructor(commit_buckets as fn() -> Histogram);
+        let seconds = Family::new_with_constructor((|| Histogram::new(ANSWER)) as fn() -> Histogram);
         Self {
             sampled: Sampled::new(r),
             process: Process::default(),
@@ -254,8 +259,9 @@ impl Metrics {
 
     /// Counts an entry that was written to a session, and how long its way took.
     pub fn entry_sent(&self, frame: &str, origin: &Origin) {
-        self.frame_sent(frame);
-        if frame_type(frame) == "new_message" {
+        let kind = frame_type(frame);
+        self.frames_sent.of(kind).inc();
+        if kind == "new_message" {
             let from = if origin.way == Way::Paged { "store" } else { "live" };
             self.messages_delivered.of(from).inc();
         }
@@ -265,9 +271,11 @@ impl Metrics {
             Way::Repaired | Way::Paged => "store",
         };
         if let Some(accepted) = origin.accepted {
-            // The clock of another node may be ahead of ours.
-            let micros = u64::try_from(Timestamp::now().0 - accepted.0).unwrap_or(0);
-            self.delivery_seconds.of(way).observe(Duration::from_micros(micros).as_secs_f64());
+            // The clock of another node may be ahead of ours; one that is off by hours says nothing of the way.
+            let took = Duration::from_micros(u64::try_from(Timestamp::now().0 - accepted.0).unwrap_or(0));
+            if took < LONGEST_WAY {
+                self.delivery_seconds.of(way).observe(took.as_secs_f64());
+            }
         }
     }
 

@@ -36,8 +36,6 @@ use sockets::Sockets;
 
 /// How long a session may take to end when its time is over, if its client takes nothing.
 const GOODBYE: Duration = Duration::from_secs(3);
-/// How long requests may go on that are still being answered when the last session has left.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// Long lists that are read at a time: each may hold 64 MiB while it is.
 const LIST_TURNS: usize = 4;
 
@@ -135,7 +133,7 @@ impl RunningNode {
         self.operators_address
     }
 
-    /// Whether a balancer should send it traffic.
+    /// What its workers share.
     #[must_use]
     pub fn node(&self) -> &Node {
         &self.node
@@ -170,20 +168,18 @@ async fn see_off(node: &Node, time: Duration) {
     let (start, n_sessions) = (Instant::now(), node.sessions.len());
     let spread = node.drain.begin(n_sessions, time);
     tracing::info!("going away: {n_sessions} sessions leave within {spread:?}");
-    let until = start + (spread + GOODBYE).min(time - reserve(time));
+    let end = start + time - reserve(time);
     node.sessions.close();
     node.requests.close();
-    if timeout_at(until, node.sessions.wait()).await.is_ok() {
-        let _late = timeout_at(until.min(Instant::now() + LAST_REQUESTS), node.requests.wait()).await;
-        // Right before the socket is closed.
-        let _busy =
-            timeout_at(start + time - reserve(time), node.drain.quiet(node.settings.drain_quiet)).await;
-    } else {
+    if timeout_at(end.min(start + spread + GOODBYE), node.sessions.wait()).await.is_err() {
         tracing::warn!("{} sessions did not leave in time and are cut", node.sessions.len());
+        node.drain.cut();
+        // Each says goodbye, to whoever still takes it.
+        let _silent = timeout(reserve(time) / 3, node.sessions.wait()).await;
     }
+    // Right before the socket is closed.
+    let _busy = timeout_at(end, node.drain.settle(&node.requests, node.settings.drain_quiet)).await;
     node.stop.cancel();
-    // Each says goodbye, to whoever still takes it.
-    let _silent = timeout(reserve(time) / 3, node.sessions.wait()).await;
 }
 
 fn build(
@@ -207,7 +203,6 @@ fn build(
     let source = Source { hub, store: parts.store, backend: Handle::current() };
     let folder = config.server.data_dir.join("attachments");
     let url = config.attachments.url.as_ref().map_or("", url::Url::as_str);
-    let sessions_stop = CancellationToken::new();
     Ok(Arc::new(Node {
         source,
         writer,
@@ -222,8 +217,8 @@ fn build(
         files: Files::open(url, &folder, Handle::current())?,
         metrics,
         layer: parts.layer,
-        drain: Drain::new(sessions_stop.clone()),
-        stop: sessions_stop,
+        drain: Drain::default(),
+        stop: CancellationToken::new(),
         sessions: TaskTracker::new(),
         requests: TaskTracker::new(),
         store_up: AtomicBool::new(true),

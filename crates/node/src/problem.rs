@@ -16,43 +16,54 @@ use crate::limits::RetryAfter;
 
 /// An error that a client of the HTTP interface sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiError(Problem);
+pub struct ApiError {
+    problem: Problem,
+    /// Whether it counts as a refusal.
+    counts: bool,
+}
 
 impl ApiError {
     /// A code, with its status, and a sentence for people.
     #[must_use]
     pub fn new(code: ErrorCode, sentence: impl Into<String>) -> Self {
-        Self(Problem::new(code, sentence))
+        Self { problem: Problem::new(code, sentence), counts: true }
     }
 
     /// The same, with when to try again.
     #[must_use]
     pub fn retry_after(mut self, RetryAfter { ms }: RetryAfter) -> Self {
-        self.0.retry_after_ms = Some(ms);
+        self.problem.retry_after_ms = Some(ms);
         self
     }
 
     /// The same under another status.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
-        self.0.status = status.as_u16();
+        self.problem.status = status.as_u16();
         self
     }
 
     /// What belongs to it besides the body.
     pub(crate) fn add_headers(&self, response: &mut HttpResponseBuilder) {
-        if let Some(ms) = self.0.retry_after_ms {
+        if let Some(ms) = self.problem.retry_after_ms {
             response.insert_header((RETRY_AFTER, ms.div_ceil(1000)));
         }
-        if self.0.status == StatusCode::UNAUTHORIZED.as_u16() {
+        if self.problem.status == StatusCode::UNAUTHORIZED.as_u16() {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+    }
+
+    /// Has the answer counted as a refusal.
+    pub(crate) fn note(&self, response: &mut HttpResponse) {
+        if self.counts {
+            response.extensions_mut().insert(self.problem.code);
         }
     }
 
     /// The document.
     #[must_use]
     pub fn problem(&self) -> &Problem {
-        &self.0
+        &self.problem
     }
 }
 
@@ -64,25 +75,29 @@ impl From<ForeignOrigin> for ApiError {
 
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
-        Self::new(error.code(), error.to_string())
+        // Nothing was tried: a page asks who is logged in before anybody is.
+        let counts = error != AuthError::Missing;
+        Self { counts, ..Self::new(error.code(), error.to_string()) }
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0.code, self.0.title)
+        write!(f, "{}: {}", self.problem.code, self.problem.title)
     }
 }
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         self.add_headers(&mut response);
-        response.insert_header((CONTENT_TYPE, Problem::MEDIA_TYPE)).json(&self.0)
+        let mut response = response.insert_header((CONTENT_TYPE, Problem::MEDIA_TYPE)).json(&self.problem);
+        self.note(&mut response);
+        response
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the commands of [`crate::cli`] do. What they print is on standard output; logs are on standard error.
 
 mod api_keys;
+mod descriptors;
 mod doctor;
 mod healthcheck;
 mod users;
@@ -14,11 +15,13 @@ use switchboard_channel_layer::{Channel, MemoryBus, RedisConfig, connect_redis};
 use switchboard_store::Store;
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cli::{Task, UserCommand};
 use crate::config::Config;
+use crate::logging::LogGuard;
 use crate::node::{Listeners, Parts, RunningNode};
 
 /// Connections that may wait to be accepted: a burst of clients that come back.
@@ -28,7 +31,7 @@ const BACKLOG: u32 = 4_096;
 ///
 /// # Errors
 /// With a sentence for the person at the terminal.
-pub fn run(task: Task, config: Config) -> anyhow::Result<()> {
+pub fn run(task: Task, config: Config, log: LogGuard) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.server.n_workers().max(2))
         .thread_name("backend")
@@ -37,7 +40,7 @@ pub fn run(task: Task, config: Config) -> anyhow::Result<()> {
         .context("the runtime cannot start")?;
     let done = runtime.block_on(async {
         match task {
-            Task::Serve => serve(config).await,
+            Task::Serve => serve(config, log).await,
             Task::Migrate => migrate(&config).await,
             Task::Restored => restored(&config).await,
             Task::User(UserCommand::Import { file }) => users::import(&config, &file).await,
@@ -102,9 +105,12 @@ async fn restored(config: &Config) -> anyhow::Result<()> {
     print(format_args!("{n_mailboxes} mailboxes have a new epoch: every client loads anew"))
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, log: LogGuard) -> anyhow::Result<()> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
+    }
+    if let Err(error) = descriptors::raise() {
+        tracing::warn!("the limit on open files stays as it is: {error}");
     }
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let clients = listen(config.server.listen, "server.listen")?;
@@ -121,8 +127,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     print(format_args!("Switchboard is at http://{}", node.address()))?;
     signals.next().await;
     tracing::info!("stopping");
+    let deadline = Instant::now() + config.server.drain();
+    let stop = async {
+        node.stop().await;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let _panicked = tokio::task::spawn_blocking(move || log.finish(left)).await;
+    };
     tokio::select! {
-        () = node.stop() => Ok(()),
+        () = stop => Ok(()),
         () = signals.next() => bail!("stopped at once by a second signal: what it had taken may not be stored"),
     }
 }

@@ -180,7 +180,7 @@ impl<'a, T: Transport> Session<'a, T> {
         if let Err(code) = self.send(&welcome).await {
             return code;
         }
-        // Waited for once, and not anew for each frame: all sessions of the node would meet at one lock.
+        // Waited for once, and not anew for each frame.
         let drain = &self.node.drain;
         let (mut draining, mut leaving) = (pin!(drain.begun()), pin!(drain.leave(self.share)));
         loop {

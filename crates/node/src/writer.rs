@@ -126,6 +126,7 @@ impl Writer {
             if self.failing {
                 // What has waited past its deadline behind others that failed is not made to wait for one more try.
                 for job in jobs.extract_if(.., |job| job.waiting.accepted.elapsed() > DEADLINE) {
+                    metrics.commands.of("unanswered").inc();
                     let _gone = job.waiting.reply.send(Err(unanswered("it waited too long for the store")));
                 }
             }

@@ -71,7 +71,7 @@ error_codes! {
     UpgradeRequired "upgrade_required" 426 "This path is for WebSocket handshakes."
     RateLimited "rate_limited" 429 "Too many of these: wait for `retry_after_ms`."
     TooManyConnections "too_many_connections" 429 "The user has as many connections as are allowed."
-    StoreUnavailable "store_unavailable" 503 "The store did not answer: the outcome is unknown; repeat with the same client message id."
+    StoreUnavailable "store_unavailable" 503 "The store did not answer: the outcome is unknown; repeat with the same client message id. Of files the status is 502."
     Overloaded "overloaded" 503 "More are being let in than this node takes at a time: come back after `retry_after_ms`."
     Draining "draining" 503 "This node is going away: connect again."
     Internal "internal" 500 "Something broke here; the log has more."
@@ -110,7 +110,7 @@ pub enum CloseCode {
     Internal = 1011,
     /// This node is going away.
     Restart = 1012,
-    /// The store is out of reach.
+    /// The store is out of reach, or what comes next in it is of a kind that only a later version reads.
     TryLater = 1013,
     /// The credentials of the connection have expired.
     CredentialsExpired = 4401,

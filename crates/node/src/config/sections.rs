@@ -52,7 +52,7 @@ pub struct StoreConfig {
     /// `postgres://…`, `sqlite://PATH`, or empty. See [`Config::store_url`](super::Config::store_url).
     #[serde(deserialize_with = "values::database_url")]
     pub database_url: SecretString,
-    /// Connections to Postgres at most.
+    /// Connections to Postgres for reading; a node holds up to two more.
     #[serde(deserialize_with = "values::integer::<_, _, 1, 1000>")]
     pub pool_size: u32,
     /// Whether `serve` brings the schema up to date by itself.

@@ -429,6 +429,20 @@ fn what_is_seldom_meant_is_warned_of() {
     assert!(warnings(&open)[0].contains("two nodes would only meet by the sweep"));
     assert_eq!(warnings(&[open[0], open[1], ("REDIS_URL", "redis://r")]), [""; 0], "there are accounts");
 
+    let alone = warnings(&[("REDIS_URL", "redis://r")]);
+    assert!(alone.len() == 1 && alone[0].contains("the store is SQLite, which serves one node"), "{alone:?}");
+
+    let (tls, proxy) = (
+        ("SWITCHBOARD_SERVER__PUBLIC_URL", "https://chat.example"),
+        ("SWITCHBOARD_SERVER__TRUSTED_PROXIES", "10.0.0.1"),
+    );
+    let unnamed = warnings(&[tls]);
+    assert!(
+        unnamed[0].starts_with("`server.public_url` is https and `server.trusted_proxies`"),
+        "{unnamed:?}"
+    );
+    assert_eq!(warnings(&[tls, proxy]), [""; 0]);
+
     let closed = ("SWITCHBOARD_AUTH__ACCOUNTS", "false");
     assert!(warnings(&[closed])[0].starts_with("`auth.accounts` is false and neither"));
     assert_eq!(warnings(&[closed, ("SWITCHBOARD_JWT_SECRET", SECRET)]), [""; 0]);

@@ -14,7 +14,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest};
-use switchboard_protocol::UserId;
+use switchboard_protocol::{ErrorCode, UserId};
 use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument, Level, Span};
@@ -47,6 +47,9 @@ pub(crate) async fn log<B: MessageBody + 'static>(
     access.status = Some(status.as_u16());
     span.record("http.response.status_code", i64::from(status.as_u16()));
     let mut response = answered?;
+    if let Some(code) = response.response().extensions().get::<ErrorCode>() {
+        node.metrics.refused.of(code.as_str()).inc();
+    }
     if let Ok(id) = HeaderValue::from_str(&access.id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use switchboard_protocol::api::Uploaded;
 use switchboard_protocol::client_frame::parse_id;
@@ -75,9 +76,10 @@ pub(super) async fn keep(node: &Node, form: &Form<AttachmentId>) -> Result<Vec<F
         let finishing = async move |store: Store| store.finish_upload(id, size, media_type, &sha256).await;
         let label = node.with_store(finishing).await?;
         // The collector takes the bytes too.
-        labels.push(
-            label.ok_or_else(|| ApiError::new(ErrorCode::StoreUnavailable, "the upload took too long"))?,
-        );
+        labels.push(label.ok_or_else(|| {
+            ApiError::new(ErrorCode::StoreUnavailable, "the upload took too long")
+                .with_status(StatusCode::BAD_GATEWAY)
+        })?);
     }
     Ok(labels)
 }

@@ -116,7 +116,6 @@ async fn authenticate_with(
 }
 
 fn refuse(node: &Node, request: &HttpRequest, error: AuthError) -> ApiError {
-    node.metrics.refused.of(error.code().as_str()).inc();
     if error == AuthError::Missing {
         // Nothing was tried: a page asks who is logged in before anybody is, and must not use up its address.
         return error.into();
@@ -204,9 +203,7 @@ async fn by_cookie(node: &Node, request: &HttpRequest) -> Result<Found, ApiError
         return Ok(Err(AuthError::Missing));
     };
     let checked = node.edge.check_origin(request.method(), request.headers(), peer(request));
-    checked.inspect_err(|error| {
-        node.metrics.refused.of(error.code().as_str()).inc();
-    })?;
+    checked?;
     if !is_secret(&token) {
         return Ok(Err(AuthError::Invalid));
     }
@@ -240,29 +237,25 @@ pub(crate) const CONFIRM_WAIT: Duration = Duration::from_secs(5);
 /// A place among those that are being let in, for what stays open: taken before anything is looked up, and kept until
 /// what is opened is attached. None while draining.
 pub(crate) async fn enter(node: &Node) -> Result<HandshakePlace, ApiError> {
-    let refused = tokio::select! {
+    tokio::select! {
         biased;
-        () = node.drain.begun() => {
-            // Soon: it is for a balancer to send them elsewhere.
-            draining().retry_after(RetryAfter { ms: rand::random_range(100..=1_000) })
-        }
-        entered = node.limits.handshakes.enter() => match entered {
-            Ok(place) => return Ok(place),
-            Err(wait) => {
-                ApiError::new(ErrorCode::Overloaded, "too many are being let in here").retry_after(wait)
-            }
-        },
-    };
-    node.metrics.refused.of(refused.problem().code.as_str()).inc();
-    Err(refused)
+        () = node.drain.begun() => Err(elsewhere()),
+        entered = node.limits.handshakes.enter() => entered.map_err(|wait| {
+            ApiError::new(ErrorCode::Overloaded, "too many are being let in here").retry_after(wait)
+        }),
+    }
+}
+
+/// What a node that goes away says to what another one can do. Soon: it is for a balancer to send it there.
+pub(crate) fn elsewhere() -> ApiError {
+    draining().retry_after(RetryAfter { ms: rand::random_range(100..=1_000) })
 }
 
 /// A caller's place among the connections of their user, for as long as it is kept. None for one who asks too often.
 pub(crate) fn admit(node: &Node, caller: &Caller) -> Result<ConnectionPermit, ApiError> {
     node.limits.check_request(caller.account.id).map_err(|wait| too_fast("too many requests", wait))?;
     node.limits.acquire(caller.account.id).ok_or_else(|| {
-        let code = ErrorCode::TooManyConnections;
-        node.metrics.refused.of(code.as_str()).inc();
-        ApiError::new(code, "this user has as many connections as are allowed")
+        let sentence = "this user has as many connections as are allowed";
+        ApiError::new(ErrorCode::TooManyConnections, sentence)
     })
 }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::caller::{
-    CONFIRM_WAIT, admit, authenticate, authenticate_opening, enter, time_until, told_address, while_let_in,
+    CONFIRM_WAIT, admit, authenticate, authenticate_opening, elsewhere, enter, time_until, told_address, while_let_in,
 };
 use super::socket::TicketQuery;
 use super::{NodeData, cursor};
@@ -67,6 +67,10 @@ pub(super) async fn poll(
     let wait = Duration::from_secs(query.wait.unwrap_or(0)).min(MAX_WAIT).min(caller.time_left());
     if wait.is_zero() {
         return answer(&VecDeque::new(), cursor, epoch);
+    }
+    if node.drain.has_begun() {
+        // Answered with nothing they would ask again at once, again and again.
+        return Err(elsewhere());
     }
     let lease = caller.lease(&node);
     let (mut feed, _head) =
@@ -233,6 +237,14 @@ impl EventStream {
         self.is_told = true;
         let reconnect = self.node.drain.reconnect(self.share);
         event(&self.node.metrics, &mut self.record, self.feed.cursor(), &self.epoch, &reconnect)
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        if self.node.drain.has_cut() {
+            self.record.ends(CloseCode::Restart);
+        }
     }
 }
 

@@ -3,40 +3,54 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use actix_web::ResponseError;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::Next;
 use bytes::Bytes;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::NodeData;
 use super::access::ROUTINE;
-use crate::commands::draining;
+use super::caller::elsewhere;
 
-/// Serves a request, and keeps count of it. A node that goes away keeps no connection for another one.
+/// Serves a request, and keeps count of it. A node that goes away keeps no connection for another one, and in the end
+/// refuses what a balancer may send elsewhere.
 pub(crate) async fn track(
     node: NodeData,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<Tracked>, actix_web::Error> {
     let token = node.requests.token();
-    if !request.method().is_safe() {
+    let changes = !request.method().is_safe();
+    let mut response = if !changes && node.drain.refuses() && !ROUTINE.contains(&request.path()) {
+        request.into_response(elsewhere().error_response()).map_into_boxed_body()
+    } else {
+        next.call(request).await?.map_into_boxed_body()
+    };
+    // What is not even let in holds up no stop.
+    if changes && !response.status().is_client_error() {
         node.drain.asked();
-    } else if node.drain.refuses() && !ROUTINE.contains(&request.path()) {
-        return Err(draining().into());
     }
-    let mut response = next.call(request).await?;
     if node.drain.has_begun() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    Ok(response.map_body(|_, body| Tracked { body: body.boxed(), _token: token }))
+    // Sessions are waited for by themselves, each until it has left.
+    let token = (!is_session(&response)).then_some(token);
+    Ok(response.map_body(|_, body| Tracked { body, _token: token }))
 }
 
-/// The body of an answer, or all that is said on a socket.
+fn is_session(response: &ServiceResponse) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+        || kind.is_some_and(|kind| kind == actix_web::mime::TEXT_EVENT_STREAM.as_ref())
+}
+
+/// The body of an answer.
 pub(crate) struct Tracked {
     body: BoxBody,
-    _token: TaskTrackerToken,
+    _token: Option<TaskTrackerToken>,
 }
 
 impl MessageBody for Tracked {

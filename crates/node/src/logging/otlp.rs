@@ -25,7 +25,7 @@ use crate::agent::agent;
 
 /// What sending a batch may take: below what stopping may.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// What sending may take that waits when the process ends.
+/// What sending may take that waits when the process ends, if there is so much time.
 const STOP: Duration = Duration::from_secs(3);
 /// Between two lines about a collector that does not answer.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -51,8 +51,8 @@ impl Traces {
     }
 
     /// Sends what waits, and no more.
-    pub(super) fn finish(self) {
-        if let Err(error) = self.0.shutdown_with_timeout(STOP) {
+    pub(super) fn finish(self, within: Duration) {
+        if let Err(error) = self.0.shutdown_with_timeout(within.min(STOP)) {
             tracing::warn!("the last traces could not be sent: {error}");
         }
     }

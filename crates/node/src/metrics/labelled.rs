@@ -52,6 +52,10 @@ impl<M> Labelled<M> {
     #[must_use]
     pub fn of(&self, word: &str) -> &M {
         let found = self.words.iter().position(|(known, _)| *known == word);
+        debug_assert!(
+            found.is_some() || self.words.last().is_some_and(|(last, _)| *last == "other"),
+            "no word `{word}`"
+        );
         &self.words[found.unwrap_or(self.words.len() - 1)].1
     }
 }

@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 use switchboard_channel_layer::Status;
 
 use super::{Labelled, counter, gauge, register};
+use crate::logging::dropped_lines;
 use crate::state::{Node, Readiness};
 
 type Seconds = Gauge<f64, AtomicU64>;
@@ -29,6 +30,7 @@ pub(super) struct Sampled {
     pool: Labelled<Gauge>,
     pool_waiting: Gauge,
     revocations_age: Seconds,
+    lines_dropped: Counter,
 }
 
 impl Sampled {
@@ -64,6 +66,7 @@ impl Sampled {
                 "Since when nothing is known of log-outs",
                 Gauge::default(),
             ),
+            lines_dropped: counter(r, "log_lines_dropped", "Lines of the log that nobody read in time"),
         }
     }
 
@@ -101,6 +104,7 @@ impl Sampled {
         set(&self.handshakes, node.limits.handshakes.in_flight() as u64);
         let age: Duration = node.revocations.age();
         self.revocations_age.set(age.as_secs_f64());
+        self.lines_dropped.inner().store(dropped_lines() as u64, Relaxed);
     }
 }
 

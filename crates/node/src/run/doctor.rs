@@ -5,6 +5,7 @@
 //! its own, so that the whole takes some seconds even if nothing answers.
 
 mod clock;
+mod files;
 mod layer;
 mod machine;
 mod report;
@@ -17,6 +18,7 @@ use tokio::join;
 
 use self::report::Report;
 use super::{open_store, print};
+use crate::auth::Tokens;
 use crate::cli::DoctorOptions;
 use crate::config::Config;
 
@@ -24,12 +26,10 @@ use crate::config::Config;
 pub(super) async fn examine(config: &Config, options: &DoctorOptions) -> anyhow::Result<()> {
     let mut report = examine_config(config);
     let mut n_problems = report.print()?;
-    let store = match open_store(config).await {
-        Ok(store) => Some(store),
-        Err(error) => {
-            report.problem(error);
-            None
-        }
+    let store = if store::is_there(&mut report, config) {
+        open_store(config).await.inspect_err(|error| report.problem(error)).ok()
+    } else {
+        None
     };
     // Boxed: they are large, and made once.
     let of_store = Box::pin(async {
@@ -39,7 +39,7 @@ pub(super) async fn examine(config: &Config, options: &DoctorOptions) -> anyhow:
         }
     });
     let of_layer = Box::pin(layer::examine(config, store.as_ref()));
-    let of_files = Box::pin(machine::examine_files(config));
+    let of_files = Box::pin(files::examine(config));
     let (of_store, of_layer, of_files) = join!(of_store, of_layer, of_files);
     let is_sound = store.is_some() && !of_store.has_problem();
     for mut report in [report, of_store, of_layer, of_files, machine::examine_limits(config)?] {
@@ -52,6 +52,7 @@ pub(super) async fn examine(config: &Config, options: &DoctorOptions) -> anyhow:
         n_problems += store::audit(store).await?;
     }
     match n_problems {
+        0 if options.audit && store.is_none() => bail!("there is no database to audit"),
         0 => Ok(()),
         1 => bail!("there is a problem"),
         n => bail!("there are {n} problems"),
@@ -69,6 +70,14 @@ fn examine_config(config: &Config) -> Report {
                    SWITCHBOARD_JWT_SECRET if they should");
     } else {
         report.ok("there is a secret for tokens: it must be the same on every node");
+    }
+    if let Some(file) = &config.auth.jwks_file {
+        match Tokens::from_config(&config.auth) {
+            Ok(_tokens) => report.ok(format_args!("the keys of tokens in `{}` can be read", file.display())),
+            Err(error) => report.problem(format_args!(
+                "the keys of tokens cannot be read ({error}): check `auth.jwks_file` and the rights of the file"
+            )),
+        }
     }
     report
 }

@@ -6,7 +6,9 @@
 
 mod commit;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -36,6 +38,9 @@ const PRAGMAS: &str = "PRAGMA busy_timeout = 3000; PRAGMA journal_mode = WAL; PR
 
 /// The values of `synchronous`, which SQLite tells by their numbers.
 const SYNCHRONOUS: [&str; 4] = ["off", "normal", "full", "extra"];
+
+/// Who may read and write a file that we make: its owner.
+const PRIVATE: u32 = 0o600;
 
 type AsyncSqlite = SyncConnectionWrapper<SqliteConnection>;
 
@@ -82,8 +87,11 @@ impl Sqlite {
             StoreError::Config(format!("the SQLite file `{}` cannot be opened: {error}", path.display()))
         };
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+            // Only for the user that we run as; one that is there already stays as it is.
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(|error| failed(&error))?;
         }
+        make_private(&path).map_err(|error| failed(&error))?;
         let url = path.to_str().ok_or_else(|| failed(&"its path is not UTF-8"))?.to_owned();
         let batches = on_blocking_pool(move || Ok(connect(&url))).await?.map_err(|error| failed(&error))?;
         let writer = Arc::new(Mutex::new(Writer { batches, changes: None }));
@@ -101,7 +109,7 @@ impl Sqlite {
             ))
         };
         if self.held.get().is_none() {
-            let options = OpenOptions::new().create(true).append(true).open(&path);
+            let options = OpenOptions::new().create(true).append(true).mode(PRIVATE).open(&path);
             let file = options.map_err(|error| failed(&error))?;
             file.try_lock().map_err(|error| failed(&error))?;
             let _held_by_another_node_of_this_process = self.held.set(file);
@@ -177,6 +185,15 @@ impl Sqlite {
             Setting { name: "synchronous", value: (*synchronous).to_owned(), wanted: "full", risk: flush },
         ];
         Ok(Health { version: format!("SQLite {version}"), durability, server: None })
+    }
+}
+
+/// Makes the file if there is none, since SQLite would let everybody read it; what it writes beside it takes the rights
+/// of the file. One that is there already is not even opened: to close it would end the locks of this process on it.
+fn make_private(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -59,6 +59,18 @@ async fn ask(files: &Files, file: &FileInfo, method: Method, headers: &[&str]) -
 }
 
 #[actix_web::test]
+async fn a_store_that_is_away_is_no_node_that_is_away() {
+    let files = Temporary::new();
+    let file = stored(&files, BYTES, "digits.txt").await;
+    let shelf = files.folder().join("files").join(&file.key[..2]);
+    std::fs::remove_dir_all(&shelf).unwrap();
+    std::fs::write(shelf, "no folder").unwrap();
+    let answer = ask(&files, &file, Method::GET, &[]).await;
+    assert_eq!(answer.status, 502, "balancers leave a node for its 503");
+    assert!(String::from_utf8_lossy(&answer.body).contains("store_unavailable"));
+}
+
+#[actix_web::test]
 async fn the_part_that_was_asked_for() {
     let files = Temporary::new();
     let file = stored(&files, BYTES, "digits.txt").await;

@@ -136,6 +136,17 @@ async fn what_is_refused_leaves_nothing() {
 }
 
 #[actix_web::test]
+async fn a_store_that_is_away_is_no_node_that_is_away() {
+    let files = Temporary::new();
+    let folder = files.folder().join("files");
+    std::fs::remove_dir(&folder).unwrap();
+    std::fs::write(folder, "no folder").unwrap();
+    let refused = post(&files, FORM, &whole(&[file("a", "1", "one")]), 10_000).await.unwrap_err();
+    let problem = refused.problem();
+    assert_eq!((problem.code, problem.status), (ErrorCode::StoreUnavailable, 502));
+}
+
+#[actix_web::test]
 async fn nothing_is_stored_that_is_not_registered() {
     let files = Temporary::new();
     let refused = ApiError::new(ErrorCode::StoreUnavailable, "no");

@@ -84,6 +84,8 @@ impl ResponseError for FormerError {
         };
         let mut response = HttpResponse::build(self.status_code());
         self.error.add_headers(&mut response);
-        response.json(refusal)
+        let mut response = response.json(refusal);
+        self.error.note(&mut response);
+        response
     }
 }

@@ -67,9 +67,14 @@ fn judge(report: &mut Report, redis: &RedisReport) {
             memory.policy
         ));
     }
-    if let Some(clock) = redis.clock {
-        let offset = Offset { ahead_us: clock.ahead_us, within_us: clock.within_us };
-        clock::judge_loosely(report, "the clock of Redis", offset);
+    match redis.clock {
+        Some(clock) => {
+            let offset = Offset { ahead_us: clock.ahead_us, within_us: clock.within_us };
+            clock::judge_loosely(report, "the clock of Redis", offset);
+        }
+        None => report.ok(
+            "nothing is known of the clock of Redis, which does not let us ask (`TIME`): nothing of ours goes by it",
+        ),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The store: whether it answers, keeps what it acknowledged, has the schema, and has room for this node.
 
+use std::path::Path;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use switchboard_store::health::Server;
 use switchboard_store::{Health, Schema, Store, StoreError};
 use tokio::time::timeout;
@@ -14,6 +16,22 @@ use crate::config::Config;
 const DEADLINE: Duration = Duration::from_secs(10);
 /// With fewer messages, reading a whole table may be the quickest way.
 const LARGE: i64 = 100_000;
+
+/// Whether there is a store to look at. A SQLite file that is not there would be made by opening it, and belong to
+/// whoever asked.
+pub(super) fn is_there(report: &mut Report, config: &Config) -> bool {
+    let url = config.store_url();
+    let Some(path) = url.expose_secret().strip_prefix("sqlite://") else { return true };
+    if Path::new(path).exists() {
+        return true;
+    }
+    if config.store.migrate {
+        report.warning(format_args!("there is no database yet at `{path}`: `serve` will make it"));
+    } else {
+        report.problem(format_args!("there is no database yet at `{path}`: run `switchboard migrate`"));
+    }
+    false
+}
 
 pub(super) async fn examine(store: &Store, config: &Config) -> Report {
     let mut report = Report::default();
@@ -74,10 +92,10 @@ fn judge_server(report: &mut Report, server: &Server, pool_size: u32) {
 fn judge_schema(report: &mut Report, schema: &Schema, migrates: bool) {
     match schema.pending.first() {
         None => report.ok("the schema is up to date"),
-        Some(first) => {
-            let or_serve = if migrates { ", or start a node, which does" } else { "" };
-            report.problem(format_args!("the schema lacks `{first}`: run `switchboard migrate`{or_serve}"));
+        Some(first) if migrates => {
+            report.warning(format_args!("the schema lacks `{first}`: `serve` will bring it up to date"));
         }
+        Some(first) => report.problem(format_args!("the schema lacks `{first}`: run `switchboard migrate`")),
     }
     if let Some(last) = schema.ahead.last() {
         report.ok(format_args!(
@@ -92,6 +110,11 @@ fn judge_schema(report: &mut Report, schema: &Schema, migrates: bool) {
 /// and so has no deadline.
 pub(super) async fn audit(store: &Store) -> anyhow::Result<usize> {
     let mut report = Report::default();
+    if let Some(first) = store.pending_migrations().await?.first() {
+        report
+            .problem(format_args!("a schema without `{first}` cannot be audited: run `switchboard migrate`"));
+        return report.print();
+    }
     for finding in store.audit().await? {
         match finding.violations {
             0 => report.ok(finding.rule),
@@ -155,11 +178,13 @@ mod tests {
         let mut report = Report::default();
         let schema = Schema { pending: vec!["2_b".to_owned()], ahead: vec!["3".to_owned(), "4".to_owned()] };
         judge_schema(&mut report, &schema, false);
+        judge_schema(&mut report, &schema, true);
         let lines = report.lines();
         assert_eq!(lines[0], "problem  the schema lacks `2_b`: run `switchboard migrate`");
         assert!(
             lines[1].starts_with("ok       the schema is ahead of this binary (last of 2: 4)"),
             "{lines:?}"
         );
+        assert_eq!(lines[2], "warning  the schema lacks `2_b`: `serve` will bring it up to date");
     }
 }
