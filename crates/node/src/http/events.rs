@@ -17,7 +17,8 @@ use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::caller::{
-    CONFIRM_WAIT, admit, authenticate, authenticate_opening, elsewhere, enter, time_until, told_address, while_let_in,
+    CONFIRM_WAIT, admit, authenticate, authenticate_opening, elsewhere, enter, time_until, told_address,
+    while_let_in,
 };
 use super::socket::TicketQuery;
 use super::{NodeData, cursor};
