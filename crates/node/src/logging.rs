@@ -1,5 +1,5 @@
 //! The log: lines on standard error, since standard output is for what a command prints. And, where a collector is
-//! configured, traces that go there ([`otlp`]).
+//! configured, traces that go there (`otlp`).
 //!
 //! [`init`] is called once, by the binary. The rest of the code only uses the macros of `tracing`: events become lines,
 //! spans become traces. A span that nobody collects is disabled where it is made, so that it costs nothing.
