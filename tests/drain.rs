@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::harness::http::{EventStream, bearer};
 use crate::harness::socket::Socket;
-use crate::harness::{Cluster, connected, next_message};
+use crate::harness::{Cluster, connected, next_message, send_numbers};
 use crate::{BOTH, PROCESSES, Test, test};
 
 use leaving::{a_stop_answers_requests_and_lets_nobody_in, each_session_leaves_at_its_own_time};
@@ -51,16 +51,7 @@ async fn a_stop_under_load_loses_nothing(mut cluster: Cluster) -> anyhow::Result
     connected(&mut anns).await?;
     connected(&mut bobs).await?;
     tokio::spawn(async move { while anns.recv().await.is_some() {} });
-    let sending = tokio::spawn(async move {
-        let mut answers = Vec::new();
-        for n in 0..MESSAGES {
-            answers.push(ann.post(UserId(50), "", &n.to_string(), None).await?);
-        }
-        for answer in answers {
-            answer.await?;
-        }
-        anyhow::Ok(ann)
-    });
+    let sending = tokio::spawn(send_numbers(ann, UserId(50), MESSAGES));
     let mut stopping = None;
     for n in 0..MESSAGES {
         if n == MESSAGES / 4 {

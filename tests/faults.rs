@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::harness::http::{bearer, get};
 use crate::harness::socket::Socket;
-use crate::harness::{Cluster, DEADLINE, connected, eventually, next_entry_within, next_message};
+use crate::harness::{Cluster, DEADLINE, connected, eventually, next_entry_within, next_message, send_numbers};
 use crate::{PROCESSES, Test, test};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -165,16 +165,7 @@ async fn a_node_is_killed(mut cluster: Cluster) -> anyhow::Result<()> {
     connected(&mut anns).await?;
     connected(&mut bobs).await?;
     tokio::spawn(async move { while anns.recv().await.is_some() {} });
-    let sending = tokio::spawn(async move {
-        let mut answers = Vec::new();
-        for n in 0..MESSAGES {
-            answers.push(ann.post(UserId(2), "", &n.to_string(), None).await?);
-        }
-        for answer in answers {
-            answer.await?;
-        }
-        anyhow::Ok(ann)
-    });
+    let sending = tokio::spawn(send_numbers(ann, UserId(2), MESSAGES));
     for n in 0..MESSAGES {
         if n == MESSAGES / 4 {
             cluster.kill_node(1).await?;

@@ -330,6 +330,18 @@ pub(crate) async fn next_message(events: &mut mpsc::Receiver<Event>) -> anyhow::
     }
 }
 
+/// Sends 0, 1, 2, … as fast as they are taken, and waits until each is acknowledged. Gives the client back.
+pub(crate) async fn send_numbers(client: Client, to: UserId, n_messages: usize) -> anyhow::Result<Client> {
+    let mut answers = Vec::new();
+    for n in 0..n_messages {
+        answers.push(client.post(to, "", &n.to_string(), None).await?);
+    }
+    for answer in answers {
+        answer.await?;
+    }
+    Ok(client)
+}
+
 /// Waits until the client is connected, so that what happens next comes to it live.
 pub(crate) async fn connected(
     events: &mut mpsc::Receiver<Event>,
