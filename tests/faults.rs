@@ -9,7 +9,9 @@ use tokio::time::Instant;
 
 use crate::harness::http::{bearer, get};
 use crate::harness::socket::Socket;
-use crate::harness::{Cluster, DEADLINE, connected, eventually, next_entry_within, next_message, send_numbers};
+use crate::harness::{
+    Cluster, DEADLINE, connected, eventually, next_entry_within, next_message, send_numbers,
+};
 use crate::{PROCESSES, Test, test};
 
 pub(crate) const TESTS: &[Test] = &[
