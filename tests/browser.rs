@@ -36,8 +36,7 @@ fn folder() -> PathBuf {
 }
 
 fn is_installed() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_program = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    let is_program = |name| servers::on_path(name).is_some();
     let has_browser = std::env::var_os("CHROMIUM").is_some() || is_program("chromium");
     is_program("node") && has_browser && folder().join("node_modules/playwright-core").is_dir()
 }

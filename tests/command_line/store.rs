@@ -1,7 +1,6 @@
 //! What a command does to the store, or says of it.
 
 use std::fs::Permissions;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use switchboard_protocol::UserId;
 use switchboard_store::Store;
 
 use super::{Ended, Folder, block_on};
+use crate::harness::servers;
 
 pub(super) fn migrating_twice_is_migrating_once(folder: Folder) -> anyhow::Result<()> {
     let folder = folder.with("SWITCHBOARD_STORE__MIGRATE", "false");
@@ -62,13 +62,8 @@ pub(super) fn a_doctor_examines_the_store(folder: Folder) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The address of nobody.
-fn closed_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
 pub(super) fn a_doctor_tells_no_secret(folder: Folder) -> anyhow::Result<()> {
-    let database = format!("postgres://sam:hush-hush@127.0.0.1:{}/switchboard", closed_port()?);
+    let database = format!("postgres://sam:hush-hush@127.0.0.1:{}/switchboard", servers::free_port()?);
     let folder = folder.with("DATABASE_URL", &database).with("SWITCHBOARD_LOG__LEVEL", "trace");
     let Ended { code, output, errors } = folder.run(&["doctor"])?;
     ensure!(code == Some(1) && output.contains("problem  the store"), "{code:?} {output}{errors}");
@@ -95,7 +90,7 @@ pub(super) fn a_doctor_tells_no_secret(folder: Folder) -> anyhow::Result<()> {
     );
     // Sends go on without the channel layer, so that it is away is no more than a warning.
     let folder =
-        Folder::new()?.with("REDIS_URL", &format!("redis://:hush-hush@127.0.0.1:{}", closed_port()?));
+        Folder::new()?.with("REDIS_URL", &format!("redis://:hush-hush@127.0.0.1:{}", servers::free_port()?));
     folder.import_users()?;
     let Ended { code, output, errors } = folder.run(&["doctor"])?;
     ensure!(code == Some(0) && output.contains("warning  "), "{code:?} {output}{errors}");

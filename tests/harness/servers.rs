@@ -226,14 +226,15 @@ impl Postgres {
 }
 
 /// A running server: its first process, which is our child, and that one's children. Killed when dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     /// What it printed.
     log: PathBuf,
 }
 
 impl Process {
-    fn spawn(mut command: Command, folder: &Path) -> anyhow::Result<Self> {
+    /// Starts it in a process group of its own; what it prints goes into the file `log` of the folder.
+    pub(crate) fn spawn(mut command: Command, folder: &Path) -> anyhow::Result<Self> {
         let log = folder.join(LOG);
         let output = File::create(&log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
@@ -326,7 +327,8 @@ fn status(pid: Pid) -> Option<(char, Pid)> {
     Some((state, Pid::from_raw(parent)))
 }
 
-fn free_port() -> anyhow::Result<u16> {
+/// A port that nobody listens on now.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(listener.local_addr()?.port())
 }
@@ -356,7 +358,8 @@ fn find_postgres() -> Option<PathBuf> {
     newest.map(|(_, folder)| folder)
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+/// Where a program is, if it is on the path.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let mut candidates = env::split_paths(&path).map(|folder| folder.join(program));
     candidates.find(|candidate| candidate.is_file())

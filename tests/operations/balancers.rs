@@ -14,8 +14,9 @@ use switchboard_store::Import;
 use tempfile::TempDir;
 
 use self::talk::{Requests, Talk};
-use super::tools::{Program, adapted, find, free_address};
+use super::tools::{adapted, find, free_address};
 use crate::harness::http::{bearer, get, metric};
+use crate::harness::servers::Process;
 use crate::harness::{Cluster, DEADLINE, eventually};
 use crate::{PROCESSES, Test, tell, test};
 
@@ -45,7 +46,7 @@ async fn a_rolling_restart_behind_nginx(cluster: Cluster) -> anyhow::Result<()> 
 
 async fn a_rolling_restart(
     cluster: Cluster,
-    balancer: fn(&[SocketAddr], SocketAddr, &Path) -> anyhow::Result<Program>,
+    balancer: fn(&[SocketAddr], SocketAddr, &Path) -> anyhow::Result<Process>,
 ) -> anyhow::Result<()> {
     let folder = TempDir::new()?;
     let result = restart_one_by_one(cluster, balancer, folder.path()).await;
@@ -60,7 +61,7 @@ async fn a_rolling_restart(
 
 async fn restart_one_by_one(
     mut cluster: Cluster,
-    balancer: fn(&[SocketAddr], SocketAddr, &Path) -> anyhow::Result<Program>,
+    balancer: fn(&[SocketAddr], SocketAddr, &Path) -> anyhow::Result<Process>,
     folder: &Path,
 ) -> anyhow::Result<()> {
     let n_clients = n_clients()?;
@@ -114,7 +115,7 @@ async fn is_asked(node: &SocketAddr) -> anyhow::Result<Option<()>> {
     Ok((asked > 0.0).then_some(()))
 }
 
-fn haproxy(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::Result<Program> {
+fn haproxy(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::Result<Process> {
     let servers: Vec<_> =
         nodes.iter().enumerate().map(|(n, node)| format!("server node{n} {node}")).collect();
     let template = "server-template node 20 node:8000 resolvers dns resolve-prefer ipv4 init-addr none";
@@ -128,10 +129,11 @@ fn haproxy(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::R
     let changes: Vec<_> = changes.iter().map(|(from, to)| (*from, to.as_str())).collect();
     let file = adapted("haproxy.cfg", &changes, folder)?;
     let mut command = Command::new(find("haproxy").context("haproxy is not installed")?);
-    Program::start(command.args(["-db", "-f"]).arg(file), &folder.join("log"))
+    command.args(["-db", "-f"]).arg(file);
+    Process::spawn(command, folder)
 }
 
-fn nginx(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::Result<Program> {
+fn nginx(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::Result<Process> {
     let (listen, pid) = (format!("listen {public}"), folder.join("pid").display().to_string());
     let examples = ["127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8003"];
     let nodes: Vec<_> = nodes.iter().map(SocketAddr::to_string).collect();
@@ -140,5 +142,5 @@ fn nginx(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::Res
     let file = adapted("nginx.conf", &changes, folder)?;
     let mut command = Command::new(find("nginx").context("nginx is not installed")?);
     command.args(["-g", "daemon off;", "-p"]).arg(folder).arg("-c").arg(file);
-    Program::start(&mut command, &folder.join("log"))
+    Process::spawn(command, folder)
 }

@@ -12,8 +12,9 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use url::form_urlencoded;
 
-use super::tools::{Program, find, free_address, root};
+use super::tools::{find, free_address, root};
 use crate::harness::http::get;
+use crate::harness::servers::Process;
 use crate::harness::{Cluster, connected, eventually};
 use crate::{PROCESSES, Test, tell, test};
 
@@ -60,7 +61,7 @@ async fn each_panel_has_an_answer(cluster: Cluster) -> anyhow::Result<()> {
 }
 
 /// Scrapes both nodes each second; the rules are those of `deploy/`.
-fn start(cluster: &Cluster, folder: &TempDir) -> anyhow::Result<(SocketAddr, Program)> {
+fn start(cluster: &Cluster, folder: &TempDir) -> anyhow::Result<(SocketAddr, Process)> {
     let rules = root().join("deploy/prometheus/alerts.yml").canonicalize()?;
     let config = format!(
         "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: ['{}']\n\
@@ -77,7 +78,7 @@ fn start(cluster: &Cluster, folder: &TempDir) -> anyhow::Result<(SocketAddr, Pro
         .arg(format!("--config.file={}", file.display()))
         .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
         .arg(format!("--web.listen-address={address}"));
-    Ok((address, Program::start(&mut command, &folder.path().join("log"))?))
+    Ok((address, Process::spawn(command, folder.path())?))
 }
 
 type Connection = (switchboard_client::Client, tokio::sync::mpsc::Receiver<switchboard_client::Event>);

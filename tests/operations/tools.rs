@@ -1,16 +1,14 @@
 //! Programs that some tests need besides the nodes: balancers, Prometheus, checkers. Where one is missing its tests are
 //! ignored, unless everything has to run.
 
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use libtest_mimic::Trial;
-use nix::sys::signal::{self, Signal};
-use nix::unistd::Pid;
 use tokio::runtime::Runtime;
 
 use crate::harness::{Pair, servers};
@@ -23,10 +21,9 @@ pub(super) fn root() -> PathBuf {
 
 /// A program on the path, or one that `tests/run` has put into the environment of Python's tools.
 pub(super) fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
-    folders.extend(["/usr/sbin".into(), "/sbin".into(), root().join("tests/operations/.venv/bin")]);
-    folders.into_iter().map(|folder| folder.join(program)).find(|path| path.is_file())
+    let folders = ["/usr/sbin".into(), "/sbin".into(), root().join("tests/operations/.venv/bin")];
+    let mut others = folders.into_iter().map(|folder: PathBuf| folder.join(program));
+    servers::on_path(program).or_else(|| others.find(|path| path.is_file()))
 }
 
 /// Whether a test that needs these has to be left out.
@@ -59,26 +56,6 @@ pub(super) fn output(command: &mut Command) -> anyhow::Result<String> {
     Ok(format!("{said}{complained}"))
 }
 
-/// A program that runs until it is dropped.
-pub(super) struct Program(Child);
-
-impl Program {
-    /// Starts it; what it says goes to `log`.
-    pub(super) fn start(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
-        let output = File::create(log)?;
-        let child = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn();
-        Ok(Self(child.with_context(|| command.get_program().to_string_lossy().into_owned())?))
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // Its children end with it on this signal; it may have ended itself.
-        let _ = signal::kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM);
-        let _ = self.0.wait();
-    }
-}
-
 /// The file of `deploy/`, with what is marked in it changed for this machine.
 pub(super) fn adapted(file: &str, changes: &[(&str, &str)], into: &Path) -> anyhow::Result<PathBuf> {
     let mut text = fs::read_to_string(root().join("deploy").join(file))?;
@@ -93,5 +70,5 @@ pub(super) fn adapted(file: &str, changes: &[(&str, &str)], into: &Path) -> anyh
 
 /// An address that nobody listens on now.
 pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    Ok((Ipv4Addr::LOCALHOST, servers::free_port()?).into())
 }

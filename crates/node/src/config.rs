@@ -130,6 +130,12 @@ impl Config {
         format!("sqlite://{}", path.display()).into()
     }
 
+    /// Where files of messages are, unless `attachments.url` says otherwise.
+    #[must_use]
+    pub fn attachments_folder(&self) -> PathBuf {
+        self.server.data_dir.join("attachments")
+    }
+
     /// Redis, if it is the channel layer; else the layer is in-process.
     #[must_use]
     pub fn redis_url(&self) -> Option<&SecretString> {

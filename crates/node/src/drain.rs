@@ -21,10 +21,10 @@ const SESSIONS_A_SECOND: f64 = 250.0;
 const SPREAD: f64 = 2.0 / 3.0;
 /// The part of the whole time that is kept for what comes after the sessions: the writer, the tasks.
 const RESERVE: u32 = 6;
-/// How long a balancer has to see that the node is not ready, before it is told by refusals.
-const PATIENCE: Duration = Duration::from_secs(4);
 /// More is not kept.
 const MAX_RESERVE: Duration = Duration::from_secs(5);
+/// How long a balancer has to see that the node is not ready, before it is told by refusals.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Whether a node goes away, and who leaves when.
 #[derive(Debug)]

@@ -265,12 +265,12 @@ impl Metrics {
             let from = if origin.way == Way::Paged { "store" } else { "live" };
             self.messages_delivered.of(from).inc();
         }
-        let way = match origin.way {
-            Way::Here => "here",
-            Way::Elsewhere => "elsewhere",
-            Way::Repaired | Way::Paged => "store",
-        };
         if let Some(accepted) = origin.accepted {
+            let way = match origin.way {
+                Way::Here => "here",
+                Way::Elsewhere => "elsewhere",
+                Way::Repaired | Way::Paged => "store",
+            };
             // The clock of another node may be ahead of ours; one that is off by hours says nothing of the way.
             let took = Duration::from_micros(u64::try_from(Timestamp::now().0 - accepted.0).unwrap_or(0));
             if took < LONGEST_WAY {

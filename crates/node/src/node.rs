@@ -201,8 +201,6 @@ fn build(
     let hub = HubHandle::start(surroundings.clone(), parts.events, backend, stop.clone());
     let writer = WriterHandle::start(surroundings, hub.clone(), writer);
     let source = Source { hub, store: parts.store, backend: Handle::current() };
-    let folder = config.server.data_dir.join("attachments");
-    let url = config.attachments.url.as_ref().map_or("", url::Url::as_str);
     Ok(Arc::new(Node {
         source,
         writer,
@@ -214,7 +212,7 @@ fn build(
         edge: Edge::new(&config.server),
         revocations,
         list_turns: Semaphore::new(LIST_TURNS),
-        files: Files::open(url, &folder, Handle::current())?,
+        files: Files::of_config(config, Handle::current())?,
         metrics,
         layer: parts.layer,
         drain: Drain::default(),

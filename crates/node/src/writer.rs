@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_channel_layer::Publication;
-use switchboard_store::{Command, Committer, Outcome, SendCommand, StoreError};
+use switchboard_store::{Command, Committer, Event, Outcome, SendCommand, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
@@ -16,7 +16,7 @@ use tracing::field::Empty;
 
 use crate::hub::{HubHandle, Surroundings, stopping};
 use crate::metrics::Metrics;
-use crate::packet::{Origin, Packet, frame_type};
+use crate::packet::{Origin, Packet};
 use crate::trace::TraceContext;
 
 /// Commands that wait. A session waits for room before it reads its next frame.
@@ -199,14 +199,18 @@ impl Writer {
     /// Tells the hub and the other nodes.
     async fn announce(&self, outcomes: &[Outcome], waiting: &[Waiting], tried_again: bool) {
         let mut packets = Vec::with_capacity(outcomes.len() * 2);
-        let (mut repeated, mut refused) = (0, 0);
+        let (mut messages, mut repeated, mut refused) = (0, 0, 0);
         for (outcome, Waiting { origin, .. }) in outcomes.iter().zip(waiting) {
             match outcome {
-                Outcome::Committed(entries) => match Packet::of_change(entries, origin) {
-                    Ok(more) => packets.extend(more),
-                    // The entries are durable, and the sweep delivers them.
-                    Err(error) => tracing::error!("an entry cannot be written as JSON: {error}"),
-                },
+                Outcome::Committed(entries) => {
+                    let is_message = entries.iter().any(|entry| matches!(entry.event, Event::Sent(_)));
+                    messages += u64::from(is_message);
+                    match Packet::of_change(entries, origin) {
+                        Ok(more) => packets.extend(more),
+                        // The entries are durable, and the sweep delivers them.
+                        Err(error) => tracing::error!("an entry cannot be written as JSON: {error}"),
+                    }
+                }
                 Outcome::Repeated(entry) => {
                     repeated += 1;
                     if tried_again {
@@ -217,12 +221,10 @@ impl Writer {
                 Outcome::Refused(_) => refused += 1,
             }
         }
+        self.surroundings.metrics.messages_accepted.inc_by(messages);
         self.count("repeated", repeated);
         self.count("refused", refused);
         self.count("committed", outcomes.len() - repeated - refused);
-        let is_sent = |packet: &&Packet| frame_type(&packet.frame) == "message_sent";
-        let n_messages = packets.iter().filter(is_sent).count();
-        self.surroundings.metrics.messages_accepted.inc_by(n_messages as u64);
         let publications = packets.iter().map(|packet| Publication {
             channel: self.surroundings.channel(packet.mailbox),
             payload: packet.payload.clone(),

@@ -1,4 +1,4 @@
-//! Bodies that keep their request's place until they are sent, and that end with its credentials.
+//! Bodies that keep something of their request until they are sent, and that end with its credentials.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,25 +13,32 @@ use crate::limits::ConnectionPermit;
 use crate::revocations::Lease;
 
 /// A body with what is kept as long as it is there.
-struct Held {
+pub(crate) struct Held<K> {
     body: BoxBody,
-    _permit: ConnectionPermit,
+    _kept: K,
     /// Ready when the credentials have ended; none for a body that is all there already.
     ended: Option<LocalBoxFuture<'static, ()>>,
 }
 
+impl<K> Held<K> {
+    /// A body that nothing ends before its time.
+    pub(super) fn new(body: BoxBody, kept: K) -> Self {
+        Self { body, _kept: kept, ended: None }
+    }
+}
+
 /// Keeps a caller's place among their connections until the answer is sent: a client that does not read holds it.
 pub(super) fn hold(response: HttpResponse, permit: ConnectionPermit) -> HttpResponse {
-    response.map_body(|_, body| Held { body, _permit: permit, ended: None }.boxed())
+    response.map_body(|_, body| Held::new(body, permit).boxed())
 }
 
 /// The same for an answer that is read as it is sent: it is cut when the credentials end.
 pub(super) fn hold_while(response: HttpResponse, permit: ConnectionPermit, lease: Lease) -> HttpResponse {
     let ended = async move { lease.ended().await }.boxed_local();
-    response.map_body(|_, body| Held { body, _permit: permit, ended: Some(ended) }.boxed())
+    response.map_body(|_, body| Held { ended: Some(ended), ..Held::new(body, permit) }.boxed())
 }
 
-impl MessageBody for Held {
+impl<K: Unpin> MessageBody for Held<K> {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {

@@ -1,19 +1,16 @@
 //! Requests, each counted until its answer is sent, so that a node that goes away can wait for them.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use actix_web::ResponseError;
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::Next;
-use bytes::Bytes;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::NodeData;
 use super::access::ROUTINE;
 use super::caller::elsewhere;
+use super::held::Held;
 
 /// Serves a request, and keeps count of it. A node that goes away keeps no connection for another one, and in the end
 /// refuses what a balancer may send elsewhere.
@@ -21,7 +18,7 @@ pub(crate) async fn track(
     node: NodeData,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<Tracked>, actix_web::Error> {
+) -> Result<ServiceResponse<Held<Option<TaskTrackerToken>>>, actix_web::Error> {
     let token = node.requests.token();
     let changes = !request.method().is_safe();
     let mut response = if !changes && node.drain.refuses() && !ROUTINE.contains(&request.path()) {
@@ -38,32 +35,11 @@ pub(crate) async fn track(
     }
     // Sessions are waited for by themselves, each until it has left.
     let token = (!is_session(&response)).then_some(token);
-    Ok(response.map_body(|_, body| Tracked { body, _token: token }))
+    Ok(response.map_body(|_, body| Held::new(body, token)))
 }
 
 fn is_session(response: &ServiceResponse) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
     response.status() == StatusCode::SWITCHING_PROTOCOLS
         || kind.is_some_and(|kind| kind == actix_web::mime::TEXT_EVENT_STREAM.as_ref())
-}
-
-/// The body of an answer.
-pub(crate) struct Tracked {
-    body: BoxBody,
-    _token: Option<TaskTrackerToken>,
-}
-
-impl MessageBody for Tracked {
-    type Error = Box<dyn std::error::Error>;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(context)
-    }
 }

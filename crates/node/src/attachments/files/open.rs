@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::{Files, FilesError, Place};
+use crate::config::Config;
 
 /// Parts on a disk: as much memory as an upload takes there.
 const PART_ON_DISK: usize = 256 * 1024;
@@ -20,6 +21,15 @@ const PART_ON_DISK: usize = 256 * 1024;
 const PART_IN_BUCKET: usize = 5 * 1024 * 1024;
 
 impl Files {
+    /// Opens those of a configuration.
+    ///
+    /// # Errors
+    /// As [`Files::open`].
+    pub fn of_config(config: &Config, backend: Handle) -> Result<Self, FilesError> {
+        let url = config.attachments.url.as_ref().map_or("", Url::as_str);
+        Self::open(url, &config.attachments_folder(), backend)
+    }
+
     /// Opens `file:///PATH`, `s3://BUCKET/PREFIX` (cargo feature `s3`; the rest of its configuration is the
     /// usual `AWS_…` variables), or the default folder if `url` is empty. Makes the folder if it is missing.
     /// Work of the store runs on `backend`.

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use switchboard_channel_layer::ClockOffset;
 use switchboard_protocol::Timestamp;
 use switchboard_store::{Store, StoreError};
 
@@ -15,30 +16,21 @@ const NOTICEABLE_US: i64 = 1_000_000;
 /// Above the leeway of tokens and this, fresh tokens of other machines are refused, or ended ones accepted.
 const BEYOND_LEEWAY: Duration = Duration::from_secs(5);
 
-/// Another clock beside this machine's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Offset {
-    /// The other clock less this machine's, in microseconds.
-    pub(super) ahead_us: i64,
-    /// The truth is within this much of it.
-    pub(super) within_us: i64,
-}
-
 /// Compares the store's clock with this machine's; none if the store has no other.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub(super) async fn of_store(store: &Store) -> Result<Option<Offset>, StoreError> {
+pub(super) async fn of_store(store: &Store) -> Result<Option<ClockOffset>, StoreError> {
     let before = Timestamp::now().0;
     let Some(clock) = store.clock().await? else {
         return Ok(None);
     };
     let half = (Timestamp::now().0 - before) / 2;
-    Ok(Some(Offset { ahead_us: clock.0 - (before + half), within_us: half.abs() }))
+    Ok(Some(ClockOffset { ahead_us: clock.0 - (before + half), within_us: half.abs() }))
 }
 
 /// Says whether a clock that messages are dated by is right.
-pub(super) fn judge(report: &mut Report, whose: &str, offset: Offset, leeway: Duration) {
+pub(super) fn judge(report: &mut Report, whose: &str, offset: ClockOffset, leeway: Duration) {
     let off = least_us(offset);
     let beyond = i64::try_from((leeway + BEYOND_LEEWAY).as_micros()).unwrap_or(i64::MAX);
     if off > beyond {
@@ -52,7 +44,7 @@ pub(super) fn judge(report: &mut Report, whose: &str, offset: Offset, leeway: Du
 }
 
 /// The same of a clock that decides nothing, but would tell if this machine's were wrong.
-pub(super) fn judge_loosely(report: &mut Report, whose: &str, offset: Offset) {
+pub(super) fn judge_loosely(report: &mut Report, whose: &str, offset: ClockOffset) {
     if least_us(offset) > NOTICEABLE_US {
         report.warning(format_args!(
             "{}: have both set by NTP, since tokens end and delivery is measured by the clock",
@@ -65,11 +57,11 @@ pub(super) fn judge_loosely(report: &mut Report, whose: &str, offset: Offset) {
 }
 
 /// By how much it is off at the least, in microseconds.
-fn least_us(offset: Offset) -> i64 {
+fn least_us(offset: ClockOffset) -> i64 {
     offset.ahead_us.saturating_abs().saturating_sub(offset.within_us)
 }
 
-fn sentence(whose: &str, offset: Offset) -> String {
+fn sentence(whose: &str, offset: ClockOffset) -> String {
     let seconds = offset.ahead_us.unsigned_abs() as f64 / 1e6;
     let which = if offset.ahead_us < 0 { "behind" } else { "ahead of" };
     format!("{whose} is {seconds:.1} s {which} this machine's")
@@ -82,7 +74,7 @@ mod tests {
     #[track_caller]
     fn check(ahead_ms: i64, within_ms: i64, expected: &str) {
         let mut report = Report::default();
-        let offset = Offset { ahead_us: ahead_ms * 1000, within_us: within_ms * 1000 };
+        let offset = ClockOffset { ahead_us: ahead_ms * 1000, within_us: within_ms * 1000 };
         judge(&mut report, "the store's clock", offset, Duration::from_secs(10));
         let lines = report.lines();
         assert!(lines.len() == 1 && lines[0].starts_with(expected), "{lines:?}");

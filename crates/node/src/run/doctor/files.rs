@@ -73,7 +73,7 @@ async fn examine_attachments(report: &mut Report, config: &Config) {
 /// Where attachments are, if that is a folder.
 fn attachments_folder(config: &Config) -> Option<PathBuf> {
     match &config.attachments.url {
-        None => Some(config.server.data_dir.join("attachments")),
+        None => Some(config.attachments_folder()),
         Some(url) if url.scheme() == "file" => url.to_file_path().ok(),
         Some(_bucket) => None,
     }
@@ -91,9 +91,7 @@ fn try_folder(folder: &Path) -> io::Result<()> {
 }
 
 async fn try_attachments(config: &Config) -> Result<(), FilesError> {
-    let folder = config.server.data_dir.join("attachments");
-    let url = config.attachments.url.as_ref().map_or("", url::Url::as_str);
-    let files = Files::open(url, &folder, Handle::current())?;
+    let files = Files::of_config(config, Handle::current())?;
     // No key as files have them, for which a folder would be made.
     let key = format!("doctor-{:016x}", rand::random::<u64>());
     let mut upload = files.begin(&key);

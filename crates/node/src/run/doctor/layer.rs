@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use switchboard_channel_layer::{Channel, OutputBufferLimit, RedisReport, inspect_redis};
 use switchboard_store::Store;
 
-use super::clock::{self, Offset};
+use super::clock;
 use super::report::Report;
 use crate::config::Config;
 
@@ -68,10 +68,7 @@ fn judge(report: &mut Report, redis: &RedisReport) {
         ));
     }
     match redis.clock {
-        Some(clock) => {
-            let offset = Offset { ahead_us: clock.ahead_us, within_us: clock.within_us };
-            clock::judge_loosely(report, "the clock of Redis", offset);
-        }
+        Some(offset) => clock::judge_loosely(report, "the clock of Redis", offset),
         None => report.ok(
             "nothing is known of the clock of Redis, which does not let us ask (`TIME`): nothing of ours goes by it",
         ),
