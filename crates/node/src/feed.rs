@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use fail::fail_point;
 use futures_util::future::BoxFuture;
 use switchboard_protocol::{MailboxId, Seq};
 use switchboard_store::{Entry, Head, StoreError};
@@ -14,6 +15,7 @@ use tokio::time::sleep;
 
 use crate::hub::{Attachment, HubHandle, Item};
 use crate::packet::{Packet, Way};
+use crate::sabotage;
 
 /// Entries in a page.
 pub const PAGE: i64 = 100;
@@ -178,14 +180,17 @@ impl Feed {
         }
         self.cursor = last;
         self.attachment.head.last_seq = last;
+        sabotage::disorder(&mut items);
         Some(Step::Items(items))
     }
 
     fn turn_page(&mut self, result: Result<VecDeque<Item>, StoreError>) -> Option<Step> {
         match result {
-            Ok(items) => match (items.front(), items.back()) {
+            Ok(mut items) => match (items.front(), items.back()) {
                 (Some(first), Some(last)) if first.seq == self.cursor.next() => {
                     self.cursor = last.seq;
+                    fail_point!("crash_in_resume");
+                    sabotage::disorder(&mut items);
                     Some(Step::Items(items))
                 }
                 // The store no longer has what it had when we attached: where it stands now decides.

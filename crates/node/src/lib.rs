@@ -7,7 +7,7 @@
 //!
 //! - `commands` is what a user asks for, whichever way it came; [`revocations`] says whose credentials have ended;
 //!   [`attachments`] holds the bytes of files.
-//! - [`run`] is the commands of [`cli`]; [`node`] starts and stops a node, whose sessions leave as [`drain`] says;
+//! - [`program`] is all of it; [`run`] is the commands of [`cli`]; [`node`] starts and stops a node, whose sessions leave as [`drain`] says;
 //!   [`state`] is what its workers share.
 //! - [`config`], [`auth`], [`limits`], [`guard`], [`problem`], [`metrics`] and [`logging`] stand on their own.
 //!
@@ -32,8 +32,10 @@ pub mod metrics;
 pub mod node;
 pub mod packet;
 pub mod problem;
+pub mod program;
 pub mod revocations;
 pub mod run;
+mod sabotage;
 pub mod session;
 pub mod state;
 pub mod trace;

@@ -17,6 +17,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::sabotage::sabotaged;
+
 /// How often the system mailbox is read. Half of what is promised.
 const PERIOD: Duration = Duration::from_secs(1);
 /// A session waits for a reading that is no older than this.
@@ -166,6 +168,10 @@ impl Revocations {
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tick.tick().await;
+            if sabotaged!("cache_revocation") {
+                self.read_at.send_replace(Instant::now());
+                continue;
+            }
             if let Err(error) = self.read(store).await {
                 tracing::debug!("the system mailbox cannot be read: {error}");
             }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fail::fail_point;
 use switchboard_channel_layer::Publication;
 use switchboard_store::{Command, Committer, Event, Outcome, SendCommand, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -17,6 +18,7 @@ use tracing::field::Empty;
 use crate::hub::{HubHandle, Surroundings, stopping};
 use crate::metrics::Metrics;
 use crate::packet::{Origin, Packet};
+use crate::sabotage;
 use crate::trace::TraceContext;
 
 /// Commands that wait. A session waits for room before it reads its next frame.
@@ -177,14 +179,17 @@ impl Writer {
         loop {
             tries += 1;
             let begun = Instant::now();
+            fail_point!("crash_before_commit");
             let result = self.committer.commit(Arc::clone(batch), deadline).await;
             let metrics = &self.surroundings.metrics;
             match result {
                 Ok(outcomes) => {
+                    fail_point!("crash_after_commit");
                     #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
                     metrics.batch_size.observe(batch.len() as f64);
                     metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
                     self.announce(&outcomes, waiting, tries > 1).await;
+                    fail_point!("crash_after_publish");
                     return Ok(outcomes);
                 }
                 Err(error) if Instant::now() + RETRY_WAIT > deadline => return Err(error),
@@ -225,11 +230,14 @@ impl Writer {
         self.count("repeated", repeated);
         self.count("refused", refused);
         self.count("committed", outcomes.len() - repeated - refused);
-        let publications = packets.iter().map(|packet| Publication {
+        sabotage::spoil(&mut packets);
+        let publication = |packet: &Packet| Publication {
             channel: self.surroundings.channel(packet.mailbox),
             payload: packet.payload.clone(),
-        });
-        self.surroundings.layer.publish(publications.collect());
+        };
+        let mut publications = packets.iter().map(publication).collect();
+        sabotage::distort(&mut publications);
+        self.surroundings.layer.publish(publications);
         self.hub.deliver(packets).await;
     }
 

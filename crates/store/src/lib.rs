@@ -31,6 +31,7 @@ mod postgres;
 mod queries;
 mod restored;
 mod revocations;
+mod sabotage;
 mod schema;
 mod sqlite;
 mod store;

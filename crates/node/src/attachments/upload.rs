@@ -1,6 +1,7 @@
 //! A file on its way in.
 
 use bytes::{Buf, Bytes, BytesMut};
+use fail::fail_point;
 use object_store::path::Path as Location;
 use object_store::{ObjectStoreExt, PutPayload, PutPayloadMut, WriteMultipart};
 use sha2::{Digest, Sha256};
@@ -128,6 +129,7 @@ async fn receive(mut pieces: mpsc::Receiver<Piece>, mut sink: Sink) -> Result<()
     loop {
         match pieces.recv().await {
             Some(Piece::Bytes(bytes)) => {
+                fail_point!("crash_in_upload");
                 if let Err(error) = sink.write(bytes).await {
                     sink.abort().await;
                     return Err(error);

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
 use crate::packet::{Origin, Packet};
+use crate::sabotage::sabotaged;
 
 /// What a session forwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,13 +73,15 @@ impl Outlet {
         state.bytes += bytes;
         self.metrics.hub_queue_bytes.inc_by(bytes as i64);
         state.items.push_back(item);
-        if state.bytes > self.limit {
+        if state.bytes > self.limit && !sabotaged!("unbounded_queue") {
             self.metrics.drops.of("session_full").inc();
             self.let_go(&mut state);
         }
         let takes_more = !state.lagged;
         drop(state);
-        self.changed.notify_one();
+        if !sabotaged!("swap_two") {
+            self.changed.notify_one();
+        }
         takes_more
     }
 

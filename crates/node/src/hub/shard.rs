@@ -24,6 +24,7 @@ use super::Surroundings;
 use super::mailbox::{Accepted, Mailbox};
 use super::outlet::Outlet;
 use crate::packet::Packet;
+use crate::sabotage::{self, sabotaged};
 
 /// How long the whole sweep takes: each mailbox is compared with the store once in it. Below the two seconds that
 /// are promised by what reading and delivering take.
@@ -169,7 +170,9 @@ impl Shard {
             let channel = surroundings.channel(id);
             let (layer, wanted) = (surroundings.layer.clone(), channel.clone());
             surroundings.metrics.hub_mailboxes.inc();
+            let is_late = sabotaged!("read_before_subscribe");
             work.push(Box::pin(async move {
+                sabotage::dawdle(is_late).await;
                 // Down or late: it stays wanted, and the sweep serves until it stands.
                 let _confirmed = timeout(SUBSCRIBE_WAIT, layer.subscribe(&wanted)).await;
                 Done::Subscribed(id)
@@ -177,7 +180,7 @@ impl Shard {
             Place {
                 mailbox: Mailbox::default(),
                 channel,
-                subscribing: Some(Vec::new()),
+                subscribing: (!is_late).then(Vec::new),
                 attaching: 0,
                 idle_since: None,
             }
@@ -219,7 +222,9 @@ impl Shard {
             }
             let lingers = now.duration_since(*place.idle_since.get_or_insert(now)) < LINGER;
             if !lingers {
-                layer.unsubscribe(&place.channel);
+                if !sabotaged!("never_unsubscribe") {
+                    layer.unsubscribe(&place.channel);
+                }
                 metrics.hub_mailboxes.dec();
             }
             lingers

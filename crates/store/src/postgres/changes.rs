@@ -9,6 +9,7 @@ use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text};
 
 use crate::answer::AnswerColumns;
 use crate::model::{Command, FileLabel, Send};
+use crate::sabotage;
 
 /// The commands as the columns of the statement's input.
 #[derive(Default)]
@@ -105,11 +106,15 @@ impl QueryId for Lock<'_> {
 
 impl QueryFragment<Pg> for Lock<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT id FROM mailboxes WHERE owner_id IN (SELECT unnest(");
+        let (others, how) = sabotage::lock();
+        out.push_sql("SELECT id FROM mailboxes WHERE ");
+        out.push_sql(others);
+        out.push_sql("owner_id IN (SELECT unnest(");
         out.push_bind_param::<Array<BigInt>, _>(self.owners)?;
         out.push_sql(") UNION SELECT sender_id FROM messages WHERE id = ANY (");
         out.push_bind_param::<Array<BigInt>, _>(self.reads)?;
-        out.push_sql(")) ORDER BY id FOR NO KEY UPDATE");
+        out.push_sql(")) ORDER BY id");
+        out.push_sql(how);
         Ok(())
     }
 }
@@ -120,7 +125,7 @@ pub(super) fn pieces(text: &'static str) -> Vec<&'static str> {
 }
 
 /// The text of [`Write`].
-static TEXT: LazyLock<Vec<&str>> = LazyLock::new(|| pieces(include_str!("commit.sql")));
+static TEXT: LazyLock<Vec<&str>> = LazyLock::new(|| pieces(sabotage::statement(include_str!("commit.sql"))));
 
 /// Writes the batch and answers with a row an entry.
 pub(super) struct Write<'a>(&'a Changes<'a>);

@@ -13,6 +13,7 @@ use super::deletions::Deletions;
 use crate::answer::{AnswerRow, outcomes};
 use crate::error::StoreError;
 use crate::model::{Command, Outcome};
+use crate::sabotage::{self, sabotaged};
 use crate::store::within;
 
 /// How long a batch may take before its outcome counts as unknown. Longer than the server lets a lock be waited
@@ -53,7 +54,9 @@ impl PostgresCommitter {
             let work = flight(&connection, lock.execute(&mut first), write.load(&mut second));
             within(patience(), work).await
         };
-        if !matches!(result, Err(StoreError::Unavailable(_))) {
+        if sabotaged!("acknowledge_early") {
+            sabotage::commit_late(connection);
+        } else if !matches!(result, Err(StoreError::Unavailable(_))) {
             self.connection = Some(connection);
         }
         Ok(outcomes(commands, result?))
@@ -71,6 +74,7 @@ async fn connect(postgres: &Postgres) -> Result<AsyncPgConnection, StoreError> {
              SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
         )
         .await?;
+    sabotage::prepare(&mut connection).await?;
     let (changes, deletions) = (Changes::new(&[]), Deletions::new(&[]));
     changes.lock().execute(&mut connection).await?;
     changes.write().load::<AnswerRow>(&mut connection).await?;
@@ -94,7 +98,7 @@ async fn flight(
             first.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
             lock,
             write,
-            last.batch_execute("COMMIT"),
+            last.batch_execute(sabotage::ending()),
         )
     })
     .await;

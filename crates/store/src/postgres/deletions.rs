@@ -10,6 +10,7 @@ use diesel::sql_types::{Array, BigInt, Integer};
 use super::changes::pieces;
 use crate::answer::AnswerColumns;
 use crate::model::Command;
+use crate::sabotage;
 
 /// The commands as the columns of the statement's input.
 #[derive(Default)]
@@ -65,7 +66,7 @@ impl QueryFragment<Pg> for Lock<'_> {
 }
 
 /// The text of [`Write`].
-static TEXT: LazyLock<Vec<&str>> = LazyLock::new(|| pieces(include_str!("delete.sql")));
+static TEXT: LazyLock<Vec<&str>> = LazyLock::new(|| pieces(sabotage::statement(include_str!("delete.sql"))));
 
 /// Writes the batch and answers with a row an entry.
 pub(super) struct Write<'a>(&'a Deletions);
