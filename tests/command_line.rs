@@ -44,6 +44,7 @@ const TESTS: &[(&str, Run)] = named![
     doctor::keys_that_cannot_be_read_are_a_problem,
     doctor::a_low_limit_on_files_is_named,
     serve::a_low_soft_limit_on_files_is_raised,
+    serve::nothing_goes_wrong_on_purpose,
     identity::keys_are_made_listed_and_revoked,
     identity::users_are_disabled_and_enabled,
     identity::imported_passwords_are_those_to_log_in_by,

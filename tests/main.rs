@@ -11,13 +11,14 @@ mod command_line;
 mod contract;
 mod delivery;
 mod drain;
-mod faults;
+
 mod frames;
 mod harness;
 mod identity;
 mod mix;
 mod observe;
 mod operations;
+mod outages;
 mod polling;
 mod queries;
 mod race;
@@ -71,7 +72,7 @@ fn main() {
         contract::TESTS,
         delivery::TESTS,
         drain::TESTS,
-        faults::TESTS,
+        outages::TESTS,
         frames::TESTS,
         identity::TESTS,
         mix::TESTS,

@@ -12,6 +12,7 @@ use anyhow::{Context, anyhow};
 use futures_util::future::join_all;
 
 use crate::harness::Cluster;
+use crate::harness::dice::Dice;
 use crate::{BOTH, Test, test};
 
 use deeds::Deed;
@@ -23,24 +24,6 @@ pub(crate) const TESTS: &[Test] = &[test!(whatever_is_done_all_agree, BOTH)];
 const DEEDS: usize = 400;
 /// Deeds done at once, at most.
 const AT_ONCE: u64 = 5;
-
-/// Numbers that look random, the same for the same seed (`SplitMix64`).
-struct Dice(u64);
-
-impl Dice {
-    /// Below `n`.
-    fn roll(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % n
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
-        if from.is_empty() { None } else { from.get(self.roll(from.len() as u64) as usize) }
-    }
-}
 
 async fn whatever_is_done_all_agree(cluster: Cluster) -> anyhow::Result<()> {
     let seed = match std::env::var("SWITCHBOARD_TEST_SEED") {

@@ -16,6 +16,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("client", &["protocol"]),
     ("node", &["protocol", "channel-layer", "store", "web"]),
     ("loadgen", &["protocol", "client"]),
+    ("checker", &[]),
 ];
 
 /// What begins with the first may be named by the second alone.

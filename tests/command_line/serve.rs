@@ -1,6 +1,7 @@
 //! A node on SQLite: what it says, what it keeps, how it ends.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use anyhow::{Context, ensure};
 use nix::sys::signal::Signal;
@@ -45,6 +46,21 @@ pub(super) fn a_node_says_where_it_is_and_nothing_secret(folder: Folder) -> anyh
     for secret in secrets.into_iter().chain(["subject of ann", "content of ann"].map(str::to_owned)) {
         let line = log.lines().find(|line| line.contains(&secret));
         ensure!(line.is_none(), "the log tells `{secret}`: {}", line.unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// What goes wrong on purpose in a build for tests is not in this binary: not even the names.
+pub(super) fn nothing_goes_wrong_on_purpose(folder: Folder) -> anyhow::Result<()> {
+    let serve = folder.command(&[]);
+    let has = |word: &str| {
+        let grep = Command::new("grep").args(["-aqF", word]).arg(serve.get_program()).status();
+        Ok::<_, anyhow::Error>(grep?.code() == Some(0))
+    };
+    ensure!(has("Switchboard is at")?, "this test does not find what is there");
+    for point in ["skip_sweep", "drop_publishes", "acknowledge_early", "crash_after_commit", "FAILPOINTS"] {
+        // Cargo builds this binary with the features of its tests.
+        ensure!(has(point)? == cfg!(feature = "sabotage"), "`{point}` is in the binary");
     }
     Ok(())
 }

@@ -3,10 +3,12 @@
 //! - [`Pair::PostgresRedis`]: each node is a process of the built binary; Postgres and Redis are this test's own.
 //! - [`Pair::SqliteMemory`]: two nodes in this process, sharing a SQLite file and an in-process layer.
 
+pub(crate) mod dice;
 pub(crate) mod http;
 pub(crate) mod servers;
 pub(crate) mod socket;
 pub(crate) mod talker;
+pub(crate) mod tools;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -90,14 +92,7 @@ impl Cluster {
         let config = config(&settings)?;
         let store = Store::open(secrecy::ExposeSecret::expose_secret(&config.store_url()), 4).await?;
         store.migrate().await?;
-        let password_hash = Some(password_hash());
-        let user = |n| Import {
-            username: format!("user{n}"),
-            full_name: format!("User {n}"),
-            password_hash: password_hash.clone(),
-        };
-        let ids = store.import_users((1..=USERS).map(user).collect()).await?;
-        ensure!(ids == (1..=USERS).map(UserId).collect::<Vec<_>>(), "ids begin at 1");
+        import_users(&store).await?;
         let bus = MemoryBus::default();
         let nodes = Vec::new();
         let mut cluster = Self { pair, nodes, store, settings, bus, redis, postgres, folder };
@@ -282,6 +277,19 @@ fn config(settings: &[(String, String)]) -> anyhow::Result<Config> {
     Ok(Config::load(&Overrides::default(), environment)?)
 }
 
+/// Makes the users 1 to [`USERS`] in an empty store, `user1` and so on, with the password [`http::PASSWORD`].
+pub(crate) async fn import_users(store: &Store) -> anyhow::Result<()> {
+    let password_hash = Some(password_hash());
+    let user = |n| Import {
+        username: format!("user{n}"),
+        full_name: format!("User {n}"),
+        password_hash: password_hash.clone(),
+    };
+    let ids = store.import_users((1..=USERS).map(user).collect()).await?;
+    ensure!(ids == (1..=USERS).map(UserId).collect::<Vec<_>>(), "ids begin at 1");
+    Ok(())
+}
+
 /// Of [`http::PASSWORD`], once for all tests: it is slow by design.
 fn password_hash() -> String {
     static HASH: LazyLock<String> = LazyLock::new(|| hash_now(&SecretString::from(http::PASSWORD)));
@@ -290,8 +298,13 @@ fn password_hash() -> String {
 
 /// A token that counts for an hour.
 pub(crate) fn token(user: i64) -> String {
+    token_for(user, Duration::from_secs(3600))
+}
+
+/// A token that counts for so long.
+pub(crate) fn token_for(user: i64, lasts: Duration) -> String {
     let tokens = Tokens::new(&SecretString::from(SECRET), Duration::ZERO);
-    tokens.issue(UserId(user), Duration::from_secs(3600)).expect("there is a secret")
+    tokens.issue(UserId(user), lasts).expect("there is a secret")
 }
 
 async fn wait_for_exit(mut child: Child) -> anyhow::Result<std::process::ExitStatus> {

@@ -6,12 +6,16 @@
 //! most; on a runtime of one thread that stops what is under test.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -22,6 +26,9 @@ use tempfile::TempDir;
 
 /// For a server to answer, or its processes to be gone. Generous, since a busy machine is slow and nobody waits in vain.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Below those that Linux gives to connections (`net.ipv4.ip_local_port_range`).
+const FREE_PORTS: Range<u16> = 20_000..32_000;
 
 /// Between two looks at whether it does.
 const LOOK: Duration = Duration::from_millis(5);
@@ -113,16 +120,25 @@ pub(crate) struct Postgres {
     programs: PathBuf,
     port: u16,
     folder: TempDir,
+    /// On top of what every server here has.
+    settings: Vec<String>,
 }
 
 impl Postgres {
     /// Makes a cluster, starts a server on it and waits until it answers.
     pub(crate) fn start() -> anyhow::Result<Self> {
+        Self::start_with(TempDir::new()?, Vec::new())
+    }
+
+    /// The same in a given folder, which the server's user must be able to reach, with settings such as
+    /// `synchronous_commit=off`.
+    pub(crate) fn start_with(folder: TempDir, settings: Vec<String>) -> anyhow::Result<Self> {
         let mut postgres = Self {
             process: None,
             programs: find_postgres().context("postgres is not installed")?,
             port: free_port()?,
-            folder: TempDir::new()?,
+            folder,
+            settings,
         };
         if let Some(user) = unprivileged_user()? {
             chown(postgres.folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
@@ -174,6 +190,7 @@ impl Postgres {
         postgres.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
         postgres.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
         postgres.args(["-c", "fsync=on", "-c", "max_connections=100"]);
+        postgres.args(self.settings.iter().flat_map(|setting| ["-c", setting]));
         let mut process = Process::spawn(postgres, self.folder.path())?;
         process
             .wait_until(|| self.client("pg_isready").is_ok_and(|mut client| self.run(&mut client).is_ok()))?;
@@ -257,7 +274,7 @@ impl Process {
 
     /// Signals the first process, which then starts no more, and its children. Not the process group: each of Postgres's
     /// processes leads one of its own.
-    fn signal_all(&self, signal: Signal) -> anyhow::Result<()> {
+    pub(crate) fn signal_all(&self, signal: Signal) -> anyhow::Result<()> {
         let parent = self.pid();
         signal::kill(parent, signal)?;
         for child in children(parent)? {
@@ -267,7 +284,8 @@ impl Process {
         Ok(())
     }
 
-    fn kill(&mut self) -> anyhow::Result<()> {
+    /// Kills the first process and its children with SIGKILL, and waits until they are gone.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         let children = children(self.pid())?;
         self.signal_all(Signal::SIGKILL)?;
         self.child.wait()?;
@@ -283,7 +301,8 @@ impl Process {
         Ok(())
     }
 
-    fn pid(&self) -> Pid {
+    /// The first process.
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
 }
@@ -299,7 +318,8 @@ fn running<T>(process: Option<T>) -> anyhow::Result<T> {
     process.context("the server was killed")
 }
 
-fn children(parent: Pid) -> anyhow::Result<Vec<Pid>> {
+/// The processes that a process has started, and that have not been waited for.
+pub(crate) fn children(parent: Pid) -> anyhow::Result<Vec<Pid>> {
     let mut children = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
@@ -327,10 +347,19 @@ fn status(pid: Pid) -> Option<(char, Pid)> {
     Some((state, Pid::from_raw(parent)))
 }
 
-/// A port that nobody listens on now.
+/// A port that nobody listens on now, that this process has not given away yet, and that the kernel gives to nobody who
+/// connects: whoever listened on it can come back to it after a while.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(listener.local_addr()?.port())
+    // Other processes look for ports too, and what one has found it binds some time later: each begins elsewhere.
+    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(())));
+    loop {
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed) % FREE_PORTS.len() as u64;
+        let port = FREE_PORTS.start + u16::try_from(nth)?;
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            bound => return Ok(bound?.local_addr()?.port()),
+        }
+    }
 }
 
 fn find_redis() -> Option<PathBuf> {
@@ -384,7 +413,8 @@ fn ping(port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn command(port: u16, words: &[&str]) -> anyhow::Result<String> {
+/// Sends Redis one command over a connection of its own and returns the first line of the answer.
+pub(crate) fn command(port: u16, words: &[&str]) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(DEADLINE))?;
     let mut request = format!("*{}\r\n", words.len());

@@ -14,7 +14,7 @@ use switchboard_store::Import;
 use tempfile::TempDir;
 
 use self::talk::{Requests, Talk};
-use super::tools::{adapted, find, free_address};
+use super::tools::{adapted, find, free_address, haproxy};
 use crate::harness::http::{bearer, get, metric};
 use crate::harness::servers::Process;
 use crate::harness::{Cluster, DEADLINE, eventually};
@@ -46,7 +46,7 @@ async fn a_rolling_restart_behind_nginx(cluster: Cluster) -> anyhow::Result<()> 
 
 async fn a_rolling_restart(
     cluster: Cluster,
-    balancer: fn(&[SocketAddr], SocketAddr, &Path) -> anyhow::Result<Process>,
+    balancer: fn(&[SocketAddr], SocketAddr, &Path) -> anyhow::Result<Command>,
 ) -> anyhow::Result<()> {
     let folder = TempDir::new()?;
     let result = restart_one_by_one(cluster, balancer, folder.path()).await;
@@ -61,7 +61,7 @@ async fn a_rolling_restart(
 
 async fn restart_one_by_one(
     mut cluster: Cluster,
-    balancer: fn(&[SocketAddr], SocketAddr, &Path) -> anyhow::Result<Process>,
+    balancer: fn(&[SocketAddr], SocketAddr, &Path) -> anyhow::Result<Command>,
     folder: &Path,
 ) -> anyhow::Result<()> {
     let n_clients = n_clients()?;
@@ -70,7 +70,7 @@ async fn restart_one_by_one(
     cluster.add_node().await?;
     let public = free_address()?;
     let nodes: Vec<_> = (0..3).map(|node| cluster.address(node)).collect();
-    let _balancer = balancer(&nodes, public, folder)?;
+    let _balancer = Process::spawn(balancer(&nodes, public, folder)?, folder)?;
     let user = users[0].0;
     let passes = async || {
         let answer = get(public, "/api/v1/me", &[bearer(user)]).await;
@@ -115,25 +115,7 @@ async fn is_asked(node: &SocketAddr) -> anyhow::Result<Option<()>> {
     Ok((asked > 0.0).then_some(()))
 }
 
-fn haproxy(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::Result<Process> {
-    let servers: Vec<_> =
-        nodes.iter().enumerate().map(|(n, node)| format!("server node{n} {node}")).collect();
-    let template = "server-template node 20 node:8000 resolvers dns resolve-prefer ipv4 init-addr none";
-    let socket = folder.join("socket");
-    let changes = [
-        (template, servers.join("\n    ")),
-        ("bind :8080", format!("bind {public}")),
-        ("bind :8404", format!("bind {}", free_address()?)),
-        ("/tmp/haproxy.sock", socket.display().to_string()),
-    ];
-    let changes: Vec<_> = changes.iter().map(|(from, to)| (*from, to.as_str())).collect();
-    let file = adapted("haproxy.cfg", &changes, folder)?;
-    let mut command = Command::new(find("haproxy").context("haproxy is not installed")?);
-    command.args(["-db", "-f"]).arg(file);
-    Process::spawn(command, folder)
-}
-
-fn nginx(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::Result<Process> {
+fn nginx(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::Result<Command> {
     let (listen, pid) = (format!("listen {public}"), folder.join("pid").display().to_string());
     let examples = ["127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8003"];
     let nodes: Vec<_> = nodes.iter().map(SocketAddr::to_string).collect();
@@ -142,5 +124,5 @@ fn nginx(nodes: &[SocketAddr], public: SocketAddr, folder: &Path) -> anyhow::Res
     let file = adapted("nginx.conf", &changes, folder)?;
     let mut command = Command::new(find("nginx").context("nginx is not installed")?);
     command.args(["-g", "daemon off;", "-p"]).arg(folder).arg("-c").arg(file);
-    Process::spawn(command, folder)
+    Ok(command)
 }

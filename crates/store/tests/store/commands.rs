@@ -53,7 +53,7 @@ fn delete(actor: i64, message: MessageId) -> Command {
     Command::Delete { actor: UserId(actor), message }
 }
 
-fn deadline() -> Instant {
+pub(crate) fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 

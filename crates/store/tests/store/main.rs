@@ -9,7 +9,9 @@ mod attachments;
 mod commands;
 mod kit;
 mod lists;
+mod model;
 mod plans;
+mod properties;
 mod upgrades;
 
 use std::sync::Arc;
@@ -30,7 +32,14 @@ fn main() {
     let mut trials = Vec::new();
     let without_postgres = servers::missing().contains(&"postgres") && !servers::required();
     let postgres = Arc::new(std::sync::OnceLock::new());
-    let suites = [commands::TESTS, accounts::TESTS, attachments::TESTS, lists::TESTS, upgrades::TESTS];
+    let suites = [
+        commands::TESTS,
+        accounts::TESTS,
+        attachments::TESTS,
+        lists::TESTS,
+        upgrades::TESTS,
+        properties::TESTS,
+    ];
     for (name, test) in suites.into_iter().flatten() {
         let on_sqlite = Arc::clone(&runtime);
         let test = *test;

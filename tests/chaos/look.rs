@@ -1,0 +1,89 @@
+//! What a run looks at that clients do not see: memory, the queue of a peer that takes nothing, subscriptions left behind.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use futures_util::future::try_join_all;
+use serde_json::json;
+use switchboard_checker::history::{Event, Recorder};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+use crate::harness::http::{bearer, metric, send_json};
+use crate::harness::{DEADLINE, USERS};
+use crate::sabotages::QUEUE_BYTES;
+use crate::stack::Stack;
+
+/// What a node may have, in bytes: several times what it has under this load, and little beside what hostile peers send.
+const NODE_BYTES: u64 = 512 << 20;
+/// Between two looks at memory.
+const LOOK: Duration = Duration::from_millis(500);
+/// For the peer that takes nothing: so many messages, of so many bytes. More than its queue and the kernel's buffers hold.
+const LETTERS: usize = 600;
+const LETTER_BYTES: usize = 30 * 1024;
+const AT_ONCE: usize = 20;
+/// Nobody of the load.
+const STALLED: i64 = USERS;
+
+/// Notes what memory each node has, again and again. Never ends.
+pub(crate) async fn watch_memory(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
+    loop {
+        for node in 0..stack.n_nodes() {
+            let status = stack.pid(node).map(|pid| format!("/proc/{pid}/status"));
+            // It may have ended.
+            let status = status.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let kilobytes = resident.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+            if let Some(kilobytes) = kilobytes {
+                let (process, limit) = (format!("node {node}"), Some(NODE_BYTES));
+                recorder.note(Event::Memory { process, bytes: kilobytes * 1024, limit })?;
+            }
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Has a peer of the first node take nothing while megabytes come for it, and notes what waits in the node's queues: no more
+/// than twice what one session may have, whatever the others do.
+pub(crate) async fn stall_a_peer(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
+    let address = stack.node(0);
+    let mut stalled = TcpStream::connect(address).await?;
+    let head = format!(
+        "GET /ws/messages/ HTTP/1.1\r\nHost: {address}\r\n{}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        bearer(STALLED)
+    );
+    stalled.write_all(head.as_bytes()).await?;
+    let body = json!({"recipient_id": STALLED, "content": "x".repeat(LETTER_BYTES)});
+    let limit = Some(2 * QUEUE_BYTES.parse::<u64>()?);
+    // Not from itself: that would be two entries.
+    let sender = [bearer(STALLED - 1)];
+    for _ in 0..LETTERS / AT_ONCE {
+        let letters =
+            (0..AT_ONCE).map(|_| send_json(address, "POST", "/api/v1/messages", &sender, &body));
+        try_join_all(letters).await?;
+        let bytes = metric(stack.admin(0), "switchboard_hub_queue_bytes").await? as u64;
+        recorder.note(Event::Memory { process: "queues of node 0".to_owned(), bytes, limit })?;
+    }
+    Ok(())
+}
+
+/// How many channels of mailboxes have subscribers.
+pub(crate) async fn subscriptions(stack: &Stack) -> anyhow::Result<i64> {
+    // The first line of the answer is `*N`.
+    let answer = stack.redis_command(&["PUBSUB", "CHANNELS", "*:mailbox:*"]).await?;
+    answer.strip_prefix('*').context("no list")?.parse().context("no number")
+}
+
+/// Once all have left, waits for the subscriptions to end, and notes how many have not.
+pub(crate) async fn wait_for_rest(stack: &Stack, begun: i64, recorder: &Recorder) -> anyhow::Result<()> {
+    let deadline = Instant::now() + DEADLINE;
+    let mut ended = subscriptions(stack).await?;
+    while ended > begun && Instant::now() < deadline {
+        sleep(LOOK).await;
+        ended = subscriptions(stack).await?;
+    }
+    recorder.note(Event::Rest { what: "subscriptions".to_owned(), begun, ended })?;
+    Ok(())
+}
