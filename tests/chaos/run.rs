@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use futures_util::future::try_join_all;
 use switchboard_checker::history::{Begin, Event, Phase, Recorder, read};
 use switchboard_checker::{Verdict, check};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use crate::harness::http::get;
 use crate::load::{self, Load, Shape, Ways};
@@ -96,10 +96,11 @@ async fn perform(
         let detail = format!("{fault:?}");
         recorder.note(Event::Fault { name: fault.name(), scope: fault.scope(), phase, detail })
     };
-    sleep_until(began + Duration::from_millis(*at_ms)).await;
+    let at = began + Duration::from_millis(*at_ms);
+    sleep_until(at).await;
     note(Phase::Begin)?;
     let begun = fault.begin(stack).await;
-    sleep(fault.lasts()).await;
+    sleep_until(at + fault.lasts()).await;
     let ended = fault.end(stack).await;
     note(Phase::End)?;
     begun.and(ended).map_err(|error| anyhow!("{fault:?} at {at_ms} ms: {error:#}"))

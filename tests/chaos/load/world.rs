@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::notes::Notes;
 use super::{Shape, Ways};
 use crate::Dice;
-use crate::harness::token_for;
+use crate::harness::token_around;
 
 /// Messages that are remembered, to be done something to: the latest.
 const REMEMBERED: usize = 2_000;
@@ -79,7 +79,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(ways: Ways, shape: Shape, notes: Notes) -> Self {
         Self {
-            tokens: (1..=shape.users).map(|user| token_for(user, WEEK)).collect(),
+            tokens: (1..=shape.users).map(|user| token_around(user, WEEK)).collect(),
             ways,
             shape,
             notes,

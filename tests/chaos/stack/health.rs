@@ -26,6 +26,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// What Redis has to start with, as far as faults change it.
 const FIRST_SETTINGS: &[&[&str]] = &[
     &["CONFIG", "SET", "maxmemory", "0"],
+    &["CONFIG", "SET", "maxmemory-clients", "0"],
+    &["CONFIG", "SET", "busy-reply-threshold", "5000"],
     &["CONFIG", "SET", "maxclients", "10000"],
     &[
         "CONFIG",

@@ -36,18 +36,23 @@ const PROBE_PERIOD: Duration = Duration::from_millis(2_500);
 /// 10 s.
 const SILENCE: Duration = Duration::from_millis(7_500);
 
+/// A link that stood for so long has proven itself. One that falls sooner is followed by a longer pause, since each that
+/// rises has everything compared with the store.
+const STEADY: Duration = Duration::from_secs(2);
+
 pub(super) struct Subscriber {
     server: Server,
     link: Arc<Link>,
     outlet: Outlet,
     backoff: Backoff,
-    is_up: bool,
+    /// Since when every wanted subscription stands.
+    up_since: Option<Instant>,
     is_reported_down: bool,
 }
 
 impl Subscriber {
     pub(super) fn new(server: Server, link: Arc<Link>, outlet: Outlet) -> Self {
-        Self { server, link, outlet, backoff: Backoff::default(), is_up: false, is_reported_down: false }
+        Self { server, link, outlet, backoff: Backoff::default(), up_since: None, is_reported_down: false }
     }
 
     /// Subscribes until the stop token, over as many connections as it takes.
@@ -84,7 +89,7 @@ impl Subscriber {
             {
                 under_way.push(change(sink.clone(), chunk));
             }
-            if under_way.is_empty() && !self.is_up && link.wanted.complete() {
+            if under_way.is_empty() && self.up_since.is_none() && link.wanted.complete() {
                 self.rise();
             }
             tokio::select! {
@@ -123,8 +128,7 @@ impl Subscriber {
 
     /// Every wanted subscription stands.
     fn rise(&mut self) {
-        self.is_up = true;
-        self.backoff.reset();
+        self.up_since = Some(Instant::now());
         self.outlet.restored();
         let n_channels = self.link.wanted.len();
         info!(n_channels, "subscribed at Redis to {n_channels} channels");
@@ -133,8 +137,10 @@ impl Subscriber {
 
     fn lose(&mut self, loss: &Loss) {
         self.link.wanted.fall();
-        if self.is_up {
-            self.is_up = false;
+        if let Some(since) = self.up_since.take() {
+            if since.elapsed() >= STEADY {
+                self.backoff.reset();
+            }
             self.outlet.lost();
         }
         if loss.is_of_a_connection() {

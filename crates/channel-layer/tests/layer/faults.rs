@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("redis::publishing_while_down_neither_waits_nor_keeps", publish_while_down),
         trial("redis::frozen", freeze),
         trial("redis::cut_subscriber", cut_subscriber),
+        trial("redis::cut_again_and_again", cut_again_and_again),
         trial("redis::refused_subscriptions", refused_subscriptions),
         trial("redis::refused_publications", refused_publications),
         trial("redis::stop_token_ends_all_tasks", stop),
@@ -157,6 +158,21 @@ async fn cut_subscriber() -> anyhow::Result<()> {
         node.expect(Event::Restored, BACK).await?;
     }
     flows(&a, &mut b, "old").await
+}
+
+/// Each time that the link stands again costs a reading of the store, so a link that never lasts comes back less often.
+async fn cut_again_and_again() -> anyhow::Result<()> {
+    let redis = Redis::start()?;
+    let (_a, b) = two_nodes(&redis).await?;
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"])?;
+        // Between two cuts.
+        time::sleep(Duration::from_millis(20)).await;
+    }
+    let n_reconnects = b.layer.counters().reconnects;
+    ensure!((3..40).contains(&n_reconnects), "{n_reconnects} reconnects");
+    b.until_up(BACK).await
 }
 
 async fn refused_subscriptions() -> anyhow::Result<()> {

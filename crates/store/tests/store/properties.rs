@@ -225,14 +225,14 @@ fn check_told(user: &Account, head: &Head, entries: &[Entry], told: &[Told]) -> 
         let event = own[&entry.seq];
         ensure!(*event == entry.event || is_later(event, &entry.event), "{event:?} became {:?}", entry.event);
     }
-    // Each client id has one message, which was made once.
+    // Each client id has one message with one text, which was made once.
     let mut messages = HashMap::new();
     for (command, outcome) in told {
         let (Command::Send(send), Some((id, is_new))) = (command, message_of(outcome)) else { continue };
         if send.sender == user.id {
-            let (first, n_new) = messages.entry(&send.client_message_id).or_insert((id, 0));
+            let (first, n_new) = messages.entry(&send.client_message_id).or_insert(((id, send), 0));
             *n_new += usize::from(is_new);
-            ensure!(*first == id, "{} is {first} and {id}", send.client_message_id);
+            ensure!(*first == (id, send), "{first:?} became {:?}", (id, send));
         }
     }
     ensure!(messages.values().all(|(_, n_new)| *n_new == 1), "made not once: {messages:?}");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Hostile, Manner};
-use crate::harness::token_for;
+use crate::harness::token_around;
 
 /// That a token counts: it must outlive what is done to clocks.
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -65,7 +65,7 @@ fn request(hostile: Hostile, node: SocketAddr, user: i64) -> (Vec<u8>, Vec<u8>, 
     let begun = |line: &str, more: &str| {
         format!(
             "{line} HTTP/1.1\r\nHost: {node}\r\nAuthorization: Bearer {}\r\n{more}",
-            token_for(user, A_WEEK)
+            token_around(user, A_WEEK)
         )
         .into_bytes()
     };
@@ -99,7 +99,7 @@ pub(super) fn upgrade(node: SocketAddr, user: i64) -> String {
     format!(
         "GET /ws/messages/ HTTP/1.1\r\nHost: {node}\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        token_for(user, A_WEEK)
+        token_around(user, A_WEEK)
     )
 }
 
