@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use crate::harness::http::{bearer, metric, send_json};
-use crate::harness::{DEADLINE, USERS};
+use crate::harness::USERS;
 use crate::sabotages::QUEUE_BYTES;
 use crate::stack::Stack;
 
@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const LETTERS: usize = 600;
 const LETTER_BYTES: usize = 30 * 1024;
 const AT_ONCE: usize = 20;
+/// Two heartbeats, and what a peer that takes nothing is given; then channels linger for some seconds.
+const SILENCE: Duration = Duration::from_secs(120);
 /// Nobody of the load.
 const STALLED: i64 = USERS;
 
@@ -69,21 +71,32 @@ pub(crate) async fn stall_a_peer(stack: &Stack, recorder: &Recorder) -> anyhow::
     Ok(())
 }
 
-/// How many channels of mailboxes have subscribers.
-pub(crate) async fn subscriptions(stack: &Stack) -> anyhow::Result<i64> {
-    // The first line of the answer is `*N`.
-    let answer = stack.redis_command(&["PUBSUB", "CHANNELS", "*:mailbox:*"]).await?;
-    answer.strip_prefix('*').context("no list")?.parse().context("no number")
+/// Once all have left, waits until nothing is left of them, and notes what is. Nodes were told goodbye by those who could;
+/// of the others they learn by their silence.
+pub(crate) async fn wait_for_rest(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
+    let deadline = Instant::now() + SILENCE;
+    let mut left = what_is_held(stack).await?;
+    while left.iter().any(|(_, held)| *held > 0) && Instant::now() < deadline {
+        sleep(LOOK).await;
+        left = what_is_held(stack).await?;
+    }
+    for (what, ended) in left {
+        recorder.note(Event::Rest { what, begun: 0, ended })?;
+    }
+    Ok(())
 }
 
-/// Once all have left, waits for the subscriptions to end, and notes how many have not.
-pub(crate) async fn wait_for_rest(stack: &Stack, begun: i64, recorder: &Recorder) -> anyhow::Result<()> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut ended = subscriptions(stack).await?;
-    while ended > begun && Instant::now() < deadline {
-        sleep(LOOK).await;
-        ended = subscriptions(stack).await?;
+/// What nodes hold for sessions, and Redis for nodes.
+async fn what_is_held(stack: &Stack) -> anyhow::Result<Vec<(String, i64)>> {
+    // The first line of the answer is `*N`.
+    let answer = stack.redis_command(&["PUBSUB", "CHANNELS", "*:mailbox:*"]).await?;
+    let channels = answer.strip_prefix('*').context("no list")?.parse().context("no number")?;
+    let mut held = vec![("channels in Redis".to_owned(), channels)];
+    for node in 0..stack.n_nodes() {
+        for what in ["sessions", "hub_mailboxes", "writer_queue_bytes", "hub_queue_bytes"] {
+            let value = metric(stack.admin(node), &format!("switchboard_{what}")).await? as i64;
+            held.push((format!("{what} of node {node}"), value));
+        }
     }
-    recorder.note(Event::Rest { what: "subscriptions".to_owned(), begun, ended })?;
-    Ok(())
+    Ok(held)
 }

@@ -48,13 +48,12 @@ impl Run {
 
     async fn record(&self, recorder: &Recorder) -> anyhow::Result<()> {
         let stack = Stack::start(self.plan.clone()).await.context("the stack does not start")?;
-        let begun = look::subscriptions(&stack).await?;
         tokio::select! {
             done = self.strike(&stack, recorder) => done?,
             failed = look::watch_memory(&stack, recorder) => failed?,
         }
         if self.look == Look::AtSubscriptionsLeft {
-            look::wait_for_rest(&stack, begun, recorder).await?;
+            look::wait_for_rest(&stack, recorder).await?;
         }
         load::dump_store(&stack.database_url(), recorder).await?;
         load::scan_for_canaries(&places(&stack).await?, recorder)?;

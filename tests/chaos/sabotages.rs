@@ -50,8 +50,8 @@ pub(crate) const ALL: &[Sabotage] = &[
     // One of five hundred, the first of them soon.
     points(
         "drop_publishes",
-        "drop_publishes=100*off->1*return->0.2%return;skip_sweep=return;skip_repair=return",
-        &["D1", "D7", "D8"],
+        "drop_publishes=50*off->1*return->0.2%return;skip_sweep=return;skip_repair=return",
+        &["D1", "D3"],
     ),
     // A later entry still shows what is missing, so only the last of all stay away.
     points("skip_last", "drop_publishes=50%return;skip_sweep=return", &["D1", "D7", "D8"]),
@@ -65,7 +65,7 @@ pub(crate) const ALL: &[Sabotage] = &[
     points(
         "read_before_subscribe",
         "read_before_subscribe=return;skip_sweep=return;skip_repair=return",
-        &["D1", "D7", "D8"],
+        &["D1", "D3"],
     ),
     points("ignore_client_id", "ignore_client_id=return", &["S1", "S3"]),
     points("broadcast_to_all", "broadcast_to_all=return", &["C1"]),

@@ -9,9 +9,9 @@
 //!
 //! | point | effect | where |
 //! | --- | --- | --- |
-//! | `drop_publishes` | an entry reaches neither this node's sessions nor the channel layer | [`spoil`] |
+//! | `drop_publishes` | an entry reaches neither this node's sessions nor the channel layer; not so a `message_sent`, for which somebody waits | [`spoil`] |
 //! | `skip_sweep` | where a mailbox stands in the store shows no gap, be it read by the sweep or for one who attaches | `hub/shard/repair.rs` |
-//! | `skip_repair` | a later entry shows no gap either: what is missing is never read | `hub/shard/repair.rs` |
+//! | `skip_repair` | what is missing is not read: after the usual wait what comes later goes out without it | `hub/shard/repair.rs`, `feed.rs` |
 //! | `deliver_twice` | the first of the entries that go out goes out twice | [`disorder`] |
 //! | `swap_two` | an entry waits for the next one; the first two that go out change places | `hub/outlet.rs`, [`disorder`] |
 //! | `read_before_subscribe` | the subscription is made some time after the store was asked where the mailbox stands | `hub/shard.rs` |
@@ -58,7 +58,7 @@ use switchboard_channel_layer::Publication;
 use tokio::time::sleep;
 
 use crate::hub::Item;
-use crate::packet::Packet;
+use crate::packet::{Packet, frame_type};
 
 /// Whether a point is on at this moment.
 macro_rules! sabotaged {
@@ -81,7 +81,7 @@ static KEPT_BACK: Mutex<Vec<Publication>> = Mutex::new(Vec::new());
 /// Before entries go to this node's sessions and to the layer.
 pub(crate) fn spoil(packets: &mut Vec<Packet>) {
     if cfg!(feature = "sabotage") {
-        packets.retain(|_packet| !sabotaged!("drop_publishes"));
+        packets.retain(|packet| frame_type(&packet.frame) == "message_sent" || !sabotaged!("drop_publishes"));
     }
 }
 

@@ -119,6 +119,15 @@ impl Mailbox {
         }
     }
 
+    /// Goes on without what is missing, which is a mistake: see `sabotage.rs`.
+    pub(super) fn pass_over(&mut self) {
+        self.repairing = false;
+        while let Some(first) = self.held.keys().next() {
+            self.last = Some(Seq(first.0 - 1));
+            self.release();
+        }
+    }
+
     fn forget(&mut self) {
         self.last = None;
         self.known = Seq(0);

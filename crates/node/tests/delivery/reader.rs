@@ -8,7 +8,7 @@ use switchboard_node::hub::Item;
 use switchboard_node::packet::{Packet, Way};
 use switchboard_protocol::{MailboxId, Seq};
 use switchboard_store::{Entry, Event};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::world::answered;
 
@@ -65,12 +65,22 @@ impl Reader {
         self.given
     }
 
-    /// Reads up to `end`, for as long as nobody says that it is late.
-    pub(crate) async fn read_up_to(&mut self, end: Seq, is_late: impl Fn() -> bool) -> anyhow::Result<()> {
+    /// Reads up to `end`. Late is who gets nothing for `bound` after `since`, or after what came last.
+    pub(crate) async fn read_up_to(
+        &mut self,
+        end: Seq,
+        bound: Duration,
+        since: impl Fn() -> Instant,
+    ) -> anyhow::Result<()> {
+        let mut moved = since();
         while self.reset.is_some() || self.last < end {
             let before = self.last;
             self.read(LOOK).await?;
-            ensure!(self.last > before || !is_late(), "user {} stays at {before} of {end}", self.user());
+            if self.last > before {
+                moved = Instant::now();
+            }
+            let is_late = moved.max(since()).elapsed() > bound;
+            ensure!(!is_late, "user {} stays at {before} of {end}", self.user());
         }
         ensure!(self.last == end, "user {} has {} of {end}", self.user(), self.last);
         Ok(())

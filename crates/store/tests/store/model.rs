@@ -74,9 +74,9 @@ impl Log {
         }
     }
 
-    /// The last position whose line is such.
-    fn last(&self, is_such: impl Fn(&Line) -> bool) -> Option<Seq> {
-        self.lines.iter().rposition(is_such).map(|at| Seq(at as i64 + 1))
+    /// The positions whose lines are such.
+    fn find_all(&self, is_such: impl Fn(&Line) -> bool) -> Vec<Seq> {
+        (1..).map(Seq).zip(&self.lines).filter(|(_, line)| is_such(line)).map(|(seq, _)| seq).collect()
     }
 }
 
@@ -188,14 +188,18 @@ impl Model {
             }
         }
         if marked.is_empty() {
-            let of_it = |line: &Line| match line {
-                Line::Received { message, .. } => before.contains(message),
-                Line::Read(messages) => messages.last().is_some_and(|last| before.contains(last)),
+            // Of several it may be the entry of any, even of one that was deleted since if it was read with others.
+            let is_it = |line: &Line| match (line, messages) {
+                (Line::Received { message, .. }, _) => messages.contains(message),
+                (Line::Read(read), [message]) => read.last() == Some(message),
+                (Line::Read(read), _) => read.iter().any(|message| messages.contains(message)),
                 _ => false,
             };
-            let last = log.last(of_it);
-            // Of several it may be that of any.
-            return repeated(log.mailbox, last, messages.len() > 1, outcome);
+            let mut places = if before.is_empty() { Vec::new() } else { log.find_all(is_it) };
+            if messages.len() == 1 {
+                places.drain(..places.len().saturating_sub(1));
+            }
+            return repeated(log.mailbox, &places, outcome);
         }
         marked.sort();
         let mut of_sender: BTreeMap<UserId, Vec<MessageId>> = BTreeMap::new();
@@ -216,8 +220,8 @@ impl Model {
     fn delete(&mut self, actor: UserId, message: MessageId, outcome: &Outcome) -> anyhow::Result<()> {
         let log = &self.logs[&actor];
         if log.find(message).is_none() {
-            let last = log.last(|line| *line == Line::Deleted(message));
-            return repeated(log.mailbox, last, false, outcome);
+            let places = log.find_all(|line| *line == Line::Deleted(message));
+            return repeated(log.mailbox, &places, outcome);
         }
         let SendCommand { sender, recipient, .. } = self.messages[&message];
         let mut holders = vec![actor];
@@ -311,20 +315,15 @@ fn touch(one: &Command, other: &Command) -> bool {
     }
 }
 
-/// Of what was done before, the entry of then; of what never was, nothing.
-fn repeated(
-    mailbox: MailboxId,
-    last: Option<Seq>,
-    or_earlier: bool,
-    outcome: &Outcome,
-) -> anyhow::Result<()> {
-    match (last, outcome) {
-        (None, Outcome::Refused(Refusal::NotFound)) => {}
-        (Some(last), Outcome::Repeated(entry)) => {
-            let is_there = entry.seq == last || or_earlier && entry.seq < last;
-            ensure!(entry.mailbox == mailbox && is_there, "{entry:?} is not at {last}");
+/// Of what was done before, the entry of then, at one of these places; of what never was, nothing.
+fn repeated(mailbox: MailboxId, places: &[Seq], outcome: &Outcome) -> anyhow::Result<()> {
+    match outcome {
+        Outcome::Refused(Refusal::NotFound) => ensure!(places.is_empty(), "not found, but at {places:?}"),
+        Outcome::Repeated(entry) => {
+            let is_there = entry.mailbox == mailbox && places.contains(&entry.seq);
+            ensure!(is_there, "{entry:?} is not at {places:?}");
         }
-        _ => bail!("{outcome:?}, and not at {last:?}"),
+        other => bail!("not repeated, but {other:?}"),
     }
     Ok(())
 }
