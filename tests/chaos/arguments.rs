@@ -108,7 +108,13 @@ impl Long {
         std::fs::create_dir_all(&self.folder)?;
         let schedule = self.folder.join("schedule.json");
         std::fs::write(&schedule, serde_json::to_string_pretty(&acts)?)?;
-        tell(format_args!("seed {}, {} faults in {} minutes: {}", self.seed, acts.len(), self.minutes, schedule.display()));
+        tell(format_args!(
+            "seed {}, {} faults in {} minutes: {}",
+            self.seed,
+            acts.len(),
+            self.minutes,
+            schedule.display()
+        ));
         let run = Run {
             plan: Plan { nodes: NODES, small_disks: true, ..Plan::default() },
             shape: Shape { users: self.users, rate: self.rate, seed: self.seed, lively: true },
@@ -134,7 +140,11 @@ impl Long {
 async fn sabotage(name: &str) -> anyhow::Result<ExitCode> {
     let chosen: Vec<&Sabotage> =
         sabotages::ALL.iter().filter(|it| name == "all" || it.name == name).collect();
-    ensure!(!chosen.is_empty(), "there is no sabotage `{name}`: {:?}", sabotages::ALL.iter().map(|it| it.name).collect::<Vec<_>>());
+    ensure!(
+        !chosen.is_empty(),
+        "there is no sabotage `{name}`: {:?}",
+        sabotages::ALL.iter().map(|it| it.name).collect::<Vec<_>>()
+    );
     let mut missed = 0;
     for sabotage in &chosen {
         match is_caught(sabotage).await {

@@ -10,8 +10,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use crate::harness::http::{bearer, metric, send_json};
 use crate::harness::USERS;
+use crate::harness::http::{bearer, metric, send_json};
 use crate::sabotages::QUEUE_BYTES;
 use crate::stack::Stack;
 
@@ -62,8 +62,7 @@ pub(crate) async fn stall_a_peer(stack: &Stack, recorder: &Recorder) -> anyhow::
     // Not from itself: that would be two entries.
     let sender = [bearer(STALLED - 1)];
     for _ in 0..LETTERS / AT_ONCE {
-        let letters =
-            (0..AT_ONCE).map(|_| send_json(address, "POST", "/api/v1/messages", &sender, &body));
+        let letters = (0..AT_ONCE).map(|_| send_json(address, "POST", "/api/v1/messages", &sender, &body));
         try_join_all(letters).await?;
         let bytes = metric(stack.admin(0), "switchboard_hub_queue_bytes").await? as u64;
         recorder.note(Event::Memory { process: "queues of node 0".to_owned(), bytes, limit })?;

@@ -16,6 +16,7 @@ mod run;
 mod sabotages;
 mod schedule;
 mod stack;
+mod token;
 mod trials;
 
 use std::process::ExitCode;

@@ -29,7 +29,8 @@ pub(crate) fn all(runtime: &Arc<tokio::runtime::Runtime>) -> Vec<Trial> {
         let outcome = move || run().map_err(|error| Failed::from(format!("{error:#}")));
         Trial::test(name, outcome).with_ignored_flag(ignored)
     };
-    let mut trials: Vec<_> = stack::trials(runtime).into_iter().map(|it| it.with_ignored_flag(ignored)).collect();
+    let mut trials: Vec<_> =
+        stack::trials(runtime).into_iter().map(|it| it.with_ignored_flag(ignored)).collect();
     trials.extend(proxy::trials(runtime));
     trials.extend(load::trials(runtime).into_iter().map(|it| it.with_ignored_flag(ignored)));
     trials.extend(fault::trials());
@@ -69,7 +70,8 @@ pub(crate) async fn is_caught(sabotage: &Sabotage) -> anyhow::Result<Verdict> {
         fault.with_context(|| format!("there is no fault `{name}`"))
     });
     let mut environment = vec![("FAILPOINTS".to_owned(), sabotage.points.to_owned())];
-    environment.extend(sabotage.environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    environment
+        .extend(sabotage.environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     let plan = Plan { binary: sabotaged(), environment, ..Plan::default() };
     let verdict = short(plan, faults.collect::<anyhow::Result<_>>()?, sabotage.look).await?;
     let broken: Vec<_> = verdict.broken().map(|property| property.name()).collect();

@@ -14,10 +14,9 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use secrecy::SecretString;
@@ -301,19 +300,6 @@ fn password_hash() -> String {
 pub(crate) fn token(user: i64) -> String {
     let tokens = Tokens::new(&SecretString::from(SECRET), Duration::ZERO);
     tokens.issue(UserId(user), Duration::from_secs(3600)).expect("there is a secret")
-}
-
-/// One that counts from so long ago until so long from now, wherever the clock of a node stands meanwhile.
-pub(crate) fn token_around(user: i64, margin: Duration) -> String {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later than 1970");
-    let claims = serde_json::json!({
-        "iss": "switchboard",
-        "sub": user.to_string(),
-        "iat": since_epoch.saturating_sub(margin).as_secs(),
-        "exp": (since_epoch + margin).as_secs(),
-    });
-    let key = EncodingKey::from_secret(SECRET.as_bytes());
-    encode(&Header::new(Algorithm::HS256), &claims, &key).expect("plain claims")
 }
 
 async fn wait_for_exit(mut child: Child) -> anyhow::Result<std::process::ExitStatus> {

@@ -13,14 +13,12 @@ use tokio_util::task::TaskTracker;
 use super::notes::Notes;
 use super::{Shape, Ways};
 use crate::Dice;
-use crate::harness::token_around;
+use crate::token::token;
 
 /// Messages that are remembered, to be done something to: the latest.
 const REMEMBERED: usize = 2_000;
 /// Requests over HTTP under way or waiting for their moment; further ones are left out.
 const DEEDS: usize = 300;
-/// Longer than any run, and than a clock may be off.
-const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A message that was stored.
 #[derive(Clone)]
@@ -79,7 +77,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(ways: Ways, shape: Shape, notes: Notes) -> Self {
         Self {
-            tokens: (1..=shape.users).map(|user| token_around(user, WEEK)).collect(),
+            tokens: (1..=shape.users).map(token).collect(),
             ways,
             shape,
             notes,

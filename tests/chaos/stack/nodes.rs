@@ -21,6 +21,10 @@ use crate::harness::tools::free_address;
 const LOOK: Duration = Duration::from_millis(10);
 /// For one answer of a node that may be frozen.
 const ANSWER: Duration = Duration::from_secs(2);
+/// For a node to start, with the store coming back meanwhile.
+const SUPERVISION: Duration = Duration::from_secs(60);
+/// Between two starts of a node that ended.
+const PAUSE: Duration = Duration::from_millis(200);
 /// As much of a log goes into an error.
 const LAST_LINES: usize = 20;
 
@@ -183,28 +187,37 @@ impl Node {
         Ok(ended.map(|mut process| process.wait()).transpose()?)
     }
 
+    /// Starts it as a supervisor does, again and again: a node that does not reach its store at the start says so and ends.
     pub(super) async fn start(&self, extra_environment: &[(String, String)]) -> anyhow::Result<()> {
         let _turn = self.turn.lock().await;
         if self.pid().is_some() {
             return Ok(());
         }
+        let deadline = Instant::now() + SUPERVISION;
+        self.spawn(extra_environment)?;
+        while !is_ok(self.listen, "/live").await {
+            ensure!(Instant::now() < deadline, "node {} does not start: {}", self.number, self.last_lines());
+            if self.pid().is_none() {
+                sleep(PAUSE).await;
+                self.spawn(extra_environment)?;
+            }
+            sleep(LOOK).await;
+        }
+        // From now on it is not to end by itself.
+        self.life().is_ending = false;
+        Ok(())
+    }
+
+    fn spawn(&self, extra_environment: &[(String, String)]) -> anyhow::Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(&self.binary);
         command.arg("serve").env_clear().envs(self.environment.iter().cloned());
         command.envs(extra_environment.iter().cloned());
         let process = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        {
-            let mut life = self.life();
-            life.process = Some(process);
-            life.is_special = !extra_environment.is_empty();
-            life.is_ending = false;
-        }
-        let deadline = Instant::now() + DEADLINE;
-        while !is_ok(self.listen, "/live").await {
-            ensure!(self.pid().is_some(), "node {} did not start: {}", self.number, self.last_lines());
-            ensure!(Instant::now() < deadline, "node {} does not answer: {}", self.number, self.last_lines());
-            sleep(LOOK).await;
-        }
+        let mut life = self.life();
+        life.process = Some(process);
+        life.is_special = !extra_environment.is_empty();
+        life.is_ending = true;
         Ok(())
     }
 

@@ -4,10 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Hostile, Manner};
-use crate::harness::token_around;
-
-/// That a token counts: it must outlive what is done to clocks.
-const A_WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
+use crate::token::token;
 
 const KIB: usize = 1024;
 /// What goes out at once of what goes out as fast as it can.
@@ -63,11 +60,8 @@ fn frames(hostile: Hostile) -> (Vec<u8>, Vec<u8>, u64) {
 /// A request once, more of it again and again, milliseconds between them.
 fn request(hostile: Hostile, node: SocketAddr, user: i64) -> (Vec<u8>, Vec<u8>, u64) {
     let begun = |line: &str, more: &str| {
-        format!(
-            "{line} HTTP/1.1\r\nHost: {node}\r\nAuthorization: Bearer {}\r\n{more}",
-            token_around(user, A_WEEK)
-        )
-        .into_bytes()
+        format!("{line} HTTP/1.1\r\nHost: {node}\r\nAuthorization: Bearer {}\r\n{more}", token(user))
+            .into_bytes()
     };
     let form = "Content-Type: multipart/form-data; boundary=x\r\nTransfer-Encoding: chunked\r\n\r\n";
     let part = "--x\r\nContent-Disposition: form-data; name=";
@@ -99,7 +93,7 @@ pub(super) fn upgrade(node: SocketAddr, user: i64) -> String {
     format!(
         "GET /ws/messages/ HTTP/1.1\r\nHost: {node}\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        token_around(user, A_WEEK)
+        token(user)
     )
 }
 
