@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use switchboard_checker::history::Begin;
 
 use crate::load::Shape;
-use crate::run::Run;
+use crate::run::{Run, SETTLE};
 use crate::sabotages::{self, Look, Sabotage};
 use crate::schedule::{self, Act};
 use crate::stack::Plan;
@@ -117,9 +117,16 @@ impl Long {
         ));
         let run = Run {
             plan: Plan { nodes: NODES, small_disks: true, ..Plan::default() },
-            shape: Shape { users: self.users, rate: self.rate, seed: self.seed, lively: true },
+            shape: Shape {
+                users: self.users,
+                rate: self.rate,
+                seed: self.seed,
+                lively: true,
+                patience: Shape::PATIENT,
+            },
             acts,
             lasts,
+            settle: SETTLE,
             begin: Begin {
                 seed: Some(self.seed),
                 heal_within_ms: 10_000,

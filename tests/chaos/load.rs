@@ -57,6 +57,18 @@ pub(crate) struct Shape {
     pub(crate) seed: u64,
     /// Reads, deletions, repeats, files, snooping and log-outs too.
     pub(crate) lively: bool,
+    /// After this a device gives up waiting for an answer over its socket: nobody knows what became of it.
+    pub(crate) patience: Duration,
+}
+
+impl Shape {
+    /// Longer than any fault.
+    pub(crate) const PATIENT: Duration = Duration::from_secs(60);
+
+    /// For an operation to have its outcome: devices give up in time, and one more may have been waiting.
+    fn outcomes(&self) -> Duration {
+        2 * self.patience + DEADLINE
+    }
 }
 
 /// The ways in.
@@ -72,8 +84,6 @@ pub(crate) struct Ways {
 
 /// Letters that wait for their sender; what does not fit is not written.
 const QUEUE: usize = 4;
-/// An operation has its outcome within this: devices give up after a minute, and one more may have been waiting.
-const OUTCOMES: Duration = Duration::from_secs(130);
 
 /// All of them, at work.
 pub(crate) struct Load {
@@ -131,7 +141,7 @@ impl Load {
             maker.await?;
         }
         self.world.tracker.close();
-        let outcomes = timeout(OUTCOMES, self.world.tracker.wait()).await;
+        let outcomes = timeout(self.world.shape.outcomes(), self.world.tracker.wait()).await;
         ensure!(outcomes.is_ok(), "something over HTTP does not end");
         self.until_answered().await?;
         self.world.notes.check()
@@ -144,7 +154,7 @@ impl Load {
             let are_idle = self.jobs.iter().all(is_empty) && self.pending.load(Ordering::Relaxed) == 0;
             Ok(are_idle.then_some(()))
         };
-        eventually("every request has its outcome", OUTCOMES, are_answered).await
+        eventually("every request has its outcome", self.world.shape.outcomes(), are_answered).await
     }
 
     /// Waits until each device has applied what its mailbox has, or the time is over: it is not for us to judge.

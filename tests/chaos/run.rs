@@ -25,6 +25,8 @@ pub(crate) struct Run {
     pub(crate) acts: Vec<Act>,
     /// How long clients write.
     pub(crate) lasts: Duration,
+    /// How long what is missing then is waited for.
+    pub(crate) settle: Duration,
     pub(crate) begin: Begin,
     /// What else is looked at.
     pub(crate) look: Look,
@@ -33,7 +35,7 @@ pub(crate) struct Run {
 }
 
 /// After the last fault, until every device must have everything: the checker judges what is missing then.
-const SETTLE: Duration = Duration::from_secs(30);
+pub(crate) const SETTLE: Duration = Duration::from_secs(30);
 
 impl Run {
     /// Does it, and judges it.
@@ -78,7 +80,7 @@ impl Run {
         load.stop().await?;
         stack.heal().await.context("the stack does not heal")?;
         recorder.note(Event::Healed)?;
-        load.settle(&stack.database_url(), SETTLE).await?;
+        load.settle(&stack.database_url(), self.settle).await?;
         load.finish().await?;
         Ok(())
     }

@@ -12,7 +12,7 @@ use switchboard_checker::history::Begin;
 use crate::fault::{self, Fault};
 use crate::harness::servers;
 use crate::load::Shape;
-use crate::run::Run;
+use crate::run::{Run, SETTLE};
 use crate::sabotages::{self, Look, Sabotage};
 use crate::schedule::Act;
 use crate::stack::Plan;
@@ -88,6 +88,13 @@ pub(crate) async fn is_caught(sabotage: &Sabotage) -> anyhow::Result<Verdict> {
 /// A run of some seconds.
 async fn short(plan: Plan, faults: Vec<Fault>, look: Look) -> anyhow::Result<Verdict> {
     let folder = tempfile::tempdir()?;
+    // What a sabotage holds back never comes.
+    let is_sabotaged = plan.environment.iter().any(|(key, _)| key == "FAILPOINTS");
+    let (patience, settle) = if is_sabotaged {
+        (Duration::from_secs(5), Duration::from_secs(8))
+    } else {
+        (Shape::PATIENT, SETTLE)
+    };
     let mut at = AROUND;
     let mut acts = Vec::new();
     for fault in faults {
@@ -97,7 +104,8 @@ async fn short(plan: Plan, faults: Vec<Fault>, look: Look) -> anyhow::Result<Ver
     }
     let run = Run {
         plan,
-        shape: Shape { users: 12, rate: 100.0, seed: 20_261_123, lively: true },
+        shape: Shape { users: 12, rate: 100.0, seed: 20_261_123, lively: true, patience },
+        settle,
         acts,
         lasts: at.max(AROUND * 3),
         // What is promised, tripled: the machine is busy with other trials.

@@ -49,7 +49,7 @@ pub(super) fn follow_up(world: &Arc<World>, dice: &mut Dice, known: Known) {
             // As above.
             let _ = unread(&here, address, sender).await;
         }),
-        65..75 => world.later(wait, async move { snoop(&here, &mut own).await }),
+        65..115 => world.later(Duration::ZERO, async move { snoop(&here, &mut own).await }),
         _ => {}
     }
 }

@@ -49,7 +49,7 @@ async fn a_quiet_time() -> anyhow::Result<()> {
     let recorder = Recorder::create(&path, begin)?;
     let nodes = vec![cluster.address(0), cluster.address(1)];
     let ways = Ways { balancer: nodes[0], through_proxy: nodes[1], nodes };
-    let shape = Shape { users: 10, rate: 100.0, seed: 7, lively: true };
+    let shape = Shape { users: 10, rate: 100.0, seed: 7, lively: true, patience: Shape::PATIENT };
     let mut load = Load::start(ways, shape, recorder.clone()).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     load.stop().await?;

@@ -89,13 +89,15 @@ WITH input AS MATERIALIZED (
     FROM prior p JOIN mailboxes b ON b.owner_id = p.actor
         JOIN mailbox_entries e ON e.message_id = p.id AND e.mailbox_id + 0 = b.id AND e.kind + 0 = 2
     UNION ALL
-    -- The entry that says that it was read; what one wrote to oneself has only the received one.
+    -- The entry that says that it was read; what one wrote to oneself has only the received one. Of several, those count
+    -- that the reader still has.
     SELECT i.ord, 0, 1, b.id, max(e.seq), coalesce((SELECT c.unread FROM counted c WHERE c.id = b.id), b.unread),
            3, max(e.conversation_id), max(i.message), NULL, i.actor, max(e.read_at), max(e.created_at)
     FROM input i JOIN mailboxes b ON b.owner_id = i.actor
+        JOIN mailbox_entries r ON r.message_id = i.message AND r.mailbox_id + 0 = b.id AND r.kind + 0 = 1
         JOIN mailbox_entries e ON e.message_id = i.message AND e.mailbox_id + 0 = b.id AND e.kind + 0 IN (1, 3)
-    WHERE i.op = 1 AND e.hidden_at IS NULL AND i.ord NOT IN (SELECT m.ord FROM marked m)
-    GROUP BY i.ord, b.id, b.unread, i.actor HAVING bool_or(e.kind = 1)
+    WHERE i.op = 1 AND r.hidden_at IS NULL AND e.hidden_at IS NULL AND i.ord NOT IN (SELECT m.ord FROM marked m)
+    GROUP BY i.ord, b.id, b.unread, i.actor
 )
 SELECT a.ord, a.outcome::int2, a.mailbox, a.seq, a.unread, a.kind::int2, a.conversation, a.message,
        a.messages, a.actor, CASE WHEN u.full_name = '' THEN u.username ELSE u.full_name END, a.read_at, a.at

@@ -188,14 +188,13 @@ impl Model {
             }
         }
         if marked.is_empty() {
-            // Of several it may be the entry of any, even of one that was deleted since if it was read with others.
-            let is_it = |line: &Line| match (line, messages) {
-                (Line::Received { message, .. }, _) => messages.contains(message),
-                (Line::Read(read), [message]) => read.last() == Some(message),
-                (Line::Read(read), _) => read.iter().any(|message| messages.contains(message)),
+            // Of several it may be the entry of any that is still there.
+            let is_it = |line: &Line| match line {
+                Line::Received { message, .. } => before.contains(message),
+                Line::Read(read) => read.last().is_some_and(|message| before.contains(message)),
                 _ => false,
             };
-            let mut places = if before.is_empty() { Vec::new() } else { log.find_all(is_it) };
+            let mut places = log.find_all(is_it);
             if messages.len() == 1 {
                 places.drain(..places.len().saturating_sub(1));
             }

@@ -16,9 +16,6 @@ use crate::load::ask::{note_send, refused, unknown};
 use crate::load::deeds::{follow_up, send_again, send_later};
 use crate::load::world::{Known, Letter};
 
-/// After this nobody knows what became of a request.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// What a request came to.
 pub(super) enum Ending {
     Sent {
@@ -68,8 +65,9 @@ impl Sender {
         // Waits for nothing: there is room for all that may be under way.
         let posted = self.client.post_draft(draft).await;
         let answer = async move { posted?.await };
+        let patience = self.world.shape.patience;
         self.endings.push(Box::pin(async move {
-            match within(answer).await {
+            match within(patience, answer).await {
                 Ok(result) => Ending::Sent { op, letter, connection, result },
                 Err(rest) => Ending::Overdue { op: Some(op), is_send: true, rest },
             }
@@ -83,8 +81,9 @@ impl Sender {
         self.pending.fetch_add(1, Ordering::Relaxed);
         self.n_others += 1;
         let (client, before) = (self.client.clone(), (self.connection, self.client.retries()));
+        let patience = self.world.shape.patience;
         self.endings.push(Box::pin(async move {
-            match within(async move { client.mark_read(message).await }).await {
+            match within(patience, async move { client.mark_read(message).await }).await {
                 Ok(result) => Ending::Read { op, before, result },
                 Err(rest) => Ending::Overdue { op: Some(op), is_send: false, rest },
             }
@@ -96,9 +95,9 @@ impl Sender {
         let asked = self.world.notes.now();
         self.pending.fetch_add(1, Ordering::Relaxed);
         self.n_others += 1;
-        let client = self.client.clone();
+        let (client, patience) = (self.client.clone(), self.world.shape.patience);
         self.endings.push(Box::pin(async move {
-            match within(async move { client.unread_count().await }).await {
+            match within(patience, async move { client.unread_count().await }).await {
                 Ok(result) => Ending::Counted { asked, result },
                 Err(rest) => Ending::Overdue { op: None, is_send: false, rest },
             }
@@ -176,10 +175,11 @@ impl Sender {
 
 /// Waits for an answer as long as it makes sense; what is left of it otherwise.
 async fn within<T: Send + 'static>(
+    patience: Duration,
     answer: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, BoxFuture<'static, ()>> {
     let mut answer = Box::pin(answer);
-    let in_time = timeout(PATIENCE, &mut answer).await;
+    let in_time = timeout(patience, &mut answer).await;
     in_time.map_err(|_elapsed| -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let _too_late = answer.await;
