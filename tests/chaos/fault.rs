@@ -122,6 +122,11 @@ impl Fault {
         }
     }
 
+    /// Whether clocks are wrong meanwhile, besides all else.
+    pub(crate) fn is_of_clocks(&self) -> bool {
+        matches!(&self.kind, Kind::Node { trouble, .. } if trouble.is_of_clocks())
+    }
+
     /// What it takes hold of.
     pub(crate) fn parts(&self) -> Vec<Part> {
         match &self.kind {

@@ -157,6 +157,20 @@ impl Load {
         eventually("every request has its outcome", self.world.shape.outcomes(), are_answered).await
     }
 
+    /// Has each node take a message.
+    ///
+    /// # Errors
+    /// If one does not.
+    pub(crate) async fn prove(&self) -> anyhow::Result<()> {
+        let mut dice = Dice(!self.world.shape.seed);
+        for node in &self.world.ways.nodes {
+            let letter = traffic::letter(&self.world, &mut dice, u64::MAX);
+            let sent = ask::post(&self.world, *node, &letter).await;
+            ensure!(sent.is_ok(), "{node}: {:?}", sent.err());
+        }
+        Ok(())
+    }
+
     /// Waits until each device has applied what its mailbox has, or the time is over: it is not for us to judge.
     ///
     /// # Errors

@@ -5,9 +5,9 @@ use std::io::BufReader;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use futures_util::future::try_join_all;
-use switchboard_checker::history::{Begin, Event, Phase, Recorder, read};
+use switchboard_checker::history::{Begin, Event, Phase, Recorder, Scope, read};
 use switchboard_checker::{Verdict, check};
 use tokio::time::{Instant, sleep_until};
 
@@ -79,9 +79,11 @@ impl Run {
         sleep_until(began + self.lasts).await;
         load.stop().await?;
         stack.heal().await.context("the stack does not heal")?;
+        load.prove().await.context("a node takes no message, though all is healed")?;
         recorder.note(Event::Healed)?;
         load.settle(&stack.database_url(), self.settle).await?;
-        load.finish().await?;
+        let counts = load.finish().await?;
+        ensure!(counts.turned_away == 0, "{} times a node did not want a client back", counts.turned_away);
         Ok(())
     }
 }
@@ -94,6 +96,10 @@ async fn perform(
     recorder: &Recorder,
 ) -> anyhow::Result<()> {
     let note = |phase| {
+        if fault.is_of_clocks() {
+            let (name, detail) = ("clock_wrong".to_owned(), String::new());
+            recorder.note(Event::Fault { name, scope: Scope::Clock, phase, detail })?;
+        }
         let detail = format!("{fault:?}");
         recorder.note(Event::Fault { name: fault.name(), scope: fault.scope(), phase, detail })
     };
@@ -111,7 +117,8 @@ async fn perform(
 async fn places(stack: &Stack) -> anyhow::Result<Vec<(String, String)>> {
     let mut places = Vec::new();
     for path in stack.node_logs() {
-        places.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap_or_default()));
+        let log = std::fs::read(&path)?;
+        places.push((path.display().to_string(), String::from_utf8_lossy(&log).into_owned()));
     }
     for node in 0..stack.n_nodes() {
         let metrics = get(stack.admin(node), "/metrics", &[]).await?;

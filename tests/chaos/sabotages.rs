@@ -58,10 +58,10 @@ pub(crate) const ALL: &[Sabotage] = &[
     points("deliver_twice", "deliver_twice=1%return", &["D2"]),
     points("swap_two", "swap_two=20%return", &["D3"]),
     // Some node always has answered what it has not committed.
-    during(&["all_nodes_killed"], points("acknowledge_early", "acknowledge_early=return", &["S1"])),
+    during(&["all_nodes_killed"; 3], points("acknowledge_early", "acknowledge_early=return", &["S1"])),
     during(&["postgres_killed", "postgres_killed"], points("lazy_commit", "lazy_commit=return", &["S1"])),
     // What a crash takes from a sequence are positions that nobody has.
-    during(&["postgres_killed"], points("sequence_cursor", "sequence_cursor=return", &["S4", "S5"])),
+    during(&["postgres_killed"; 2], points("sequence_cursor", "sequence_cursor=return", &["S4", "S5"])),
     points(
         "read_before_subscribe",
         "read_before_subscribe=return;skip_sweep=return;skip_repair=return",

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use libtest_mimic::{Failed, Trial};
-use switchboard_checker::Verdict;
 use switchboard_checker::history::Begin;
+use switchboard_checker::{Property, Verdict};
 
 use crate::fault::{self, Fault};
 use crate::harness::servers;
@@ -38,12 +38,15 @@ pub(crate) fn all(runtime: &Arc<tokio::runtime::Runtime>) -> Vec<Trial> {
     let unbuilt = !servers::required() && !sabotaged().exists();
     let crashes = fault::crashes();
     for fault in fault::all().into_iter().chain(crashes.clone()) {
-        let is_left_out = ignored || fault.obstacle().is_some() || unbuilt && crashes.contains(&fault);
+        let is_possible = servers::required() || fault.is_possible();
+        let is_left_out = ignored || !is_possible || unbuilt && crashes.contains(&fault);
         let runtime = Arc::clone(runtime);
         let name = format!("fault::{}", fault.name());
         let trial = trial(name, Box::new(move || runtime.block_on(survives(fault.clone()))));
         trials.push(trial.with_ignored_flag(is_left_out));
     }
+    let calm = Arc::clone(runtime);
+    trials.push(trial("fault::none".to_owned(), Box::new(move || calm.block_on(leaves_nothing()))));
     for sabotage in sabotages::ALL {
         let runtime = Arc::clone(runtime);
         let caught = move || runtime.block_on(async { is_caught(sabotage).await.map(|_| ()) });
@@ -60,6 +63,13 @@ async fn survives(fault: Fault) -> anyhow::Result<()> {
     let plan = Plan { binary, small_disks: true, ..Plan::default() };
     let verdict = short(plan, vec![fault], Look::Nowhere).await?;
     ensure!(verdict.is_clean(), "{verdict}");
+    Ok(())
+}
+
+/// Without any fault nothing is left of those who were there.
+async fn leaves_nothing() -> anyhow::Result<()> {
+    let verdict = short(Plan::default(), Vec::new(), Look::AtSubscriptionsLeft).await?;
+    ensure!(verdict.is_clean() && !verdict.not_judged().any(|it| it == Property::R5), "{verdict}");
     Ok(())
 }
 

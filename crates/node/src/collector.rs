@@ -36,7 +36,7 @@ pub(crate) async fn run(node: Arc<Node>) {
 /// Removes the bytes first: a row that is left has them removed again.
 async fn collect_files(node: &Node) -> Result<(), ApiError> {
     let ttl = i64::try_from(node.settings.orphan_ttl.as_micros()).unwrap_or(i64::MAX);
-    let given_up_before = Timestamp(Timestamp::now().0.saturating_sub(ttl));
+    let given_up_before = Timestamp(now(node).await?.0.saturating_sub(ttl));
     let keys =
         node.with_store(|store| async move { store.loose_files(given_up_before, BATCH).await }).await?;
     for key in keys {
@@ -53,13 +53,20 @@ async fn forget_expired(node: &Node) {
     if let Err(error) = node.with_store(|store| async move { store.forget_expired().await }).await {
         tracing::debug!("expired sessions are forgotten later: {error}");
     }
-    let a_day_ago = Timestamp(Timestamp::now().0 - 86_400_000_000);
-    if let Err(error) =
-        node.with_store(|store| async move { store.forget_revocations(a_day_ago).await }).await
-    {
+    if let Err(error) = forget_revocations(node).await {
         tracing::debug!("old revocations are forgotten later: {error}");
     }
     if let Err(error) = node.files.sweep_partial(node.settings.orphan_ttl).await {
         tracing::warn!("what is left of broken uploads stays for now: {error}");
     }
+}
+
+async fn forget_revocations(node: &Node) -> Result<(), ApiError> {
+    let a_day_ago = Timestamp(now(node).await?.0 - 86_400_000_000);
+    node.with_store(|store| async move { store.forget_revocations(a_day_ago).await }).await
+}
+
+/// By the store's clock, where it has one of its own: a node whose clock is ahead must not take away what others need.
+async fn now(node: &Node) -> Result<Timestamp, ApiError> {
+    Ok(node.with_store(|store| async move { store.clock().await }).await?.unwrap_or_else(Timestamp::now))
 }

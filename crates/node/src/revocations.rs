@@ -188,6 +188,12 @@ impl Revocations {
             let (begun, after) = (Instant::now(), self.cursor());
             let read = store.revocations(after, PAGE).await?;
             let is_end = read.last_seq <= after;
+            if read.missed {
+                tracing::warn!(
+                    "what has ended is not known any more: every session is to show its credentials again"
+                );
+                self.lock().end_all();
+            }
             let mut entries = Vec::with_capacity(read.entries.len());
             for (seq, revocation) in read.entries {
                 let valid_from = self.valid_from(store, revocation).await?;
@@ -238,6 +244,12 @@ impl Revocations {
 }
 
 impl State {
+    /// Ends all who are in, and all who were being let in before the next reading.
+    fn end_all(&mut self) {
+        self.recent.clear();
+        self.live.values().flatten().for_each(|(_, token)| token.cancel());
+    }
+
     fn end(&self, ended: &Ended) {
         let concerned: Box<dyn Iterator<Item = _>> = match ended.revocation {
             Revocation::User(user) | Revocation::Session { user, .. } => {

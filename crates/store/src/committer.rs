@@ -3,9 +3,10 @@
 //! What is here holds for both back ends: no transaction has a command that is not done yet twice, one bad command
 //! spoils no other, and nothing is begun after the deadline.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use switchboard_protocol::UserId;
 use tokio::time::Instant;
 
 use crate::error::StoreError;
@@ -101,12 +102,23 @@ impl Committer {
                 }
             }
             Err(StoreError::Rejected(_) | StoreError::Interrupted(_)) => {
+                let mut held_up = HashSet::new();
                 for (nth, index) in turn.iter().enumerate() {
                     if Instant::now() >= deadline {
                         break;
                     }
+                    let actor = actor(&batch[*index]);
+                    if held_up.contains(&actor) {
+                        // It would overtake what its actor asked for before.
+                        continue;
+                    }
                     match self.commit_one(batch, *index, deadline).await {
-                        Ok(outcome) => outcomes[*index] = outcome,
+                        Ok(outcome) => {
+                            if outcome == Outcome::Refused(Refusal::Busy) {
+                                held_up.insert(actor);
+                            }
+                            outcomes[*index] = outcome;
+                        }
                         Err(error) if nth == 0 => return Err(error),
                         // What those before it came to is known, and must be told.
                         Err(_) => break,
@@ -204,6 +216,15 @@ fn sort(batch: &[Command], behind: Vec<Behind>, outcomes: &mut [Outcome]) -> (Ve
         }
     }
     (repeats, others)
+}
+
+/// Who asked for it.
+fn actor(command: &Command) -> UserId {
+    match command {
+        Command::Send(send) => send.sender,
+        Command::MarkRead { reader, .. } => *reader,
+        Command::Delete { actor, .. } => *actor,
+    }
 }
 
 /// What no transaction may change twice.

@@ -36,6 +36,8 @@ pub enum Revocation {
 pub struct Revocations {
     /// How far these go: the next call begins here. Below what the call asked for, the store was set back.
     pub last_seq: Seq,
+    /// Whether some right after the position are there no more: whoever asks was away for too long.
+    pub missed: bool,
     /// In order.
     pub entries: Vec<(Seq, Revocation)>,
 }
@@ -107,7 +109,7 @@ impl Store {
             .select((mailboxes::id, mailboxes::last_seq));
         let (mailbox, last_seq): (i64, i64) = read!(self, connection => end.first(connection))?;
         if last_seq <= after.0 {
-            return Ok(Revocations { last_seq: Seq(last_seq), entries: Vec::new() });
+            return Ok(Revocations { last_seq: Seq(last_seq), missed: false, entries: Vec::new() });
         }
         let page = mailbox_entries::table
             .filter(mailbox_entries::mailbox_id.eq(mailbox))
@@ -121,12 +123,13 @@ impl Store {
             ));
         let rows: Vec<(i64, Columns)> = read!(self, connection => page.load(connection))?;
         let end = rows.last().map_or(last_seq, |(seq, _)| *seq);
+        let missed = <[_]>::first(&rows).is_none_or(|(first, _)| *first > after.0 + 1);
         let known = |(seq, columns)| Some((Seq(seq), Revocation::from_columns(columns)?));
-        Ok(Revocations { last_seq: Seq(end), entries: rows.into_iter().filter_map(known).collect() })
+        Ok(Revocations { last_seq: Seq(end), missed, entries: rows.into_iter().filter_map(known).collect() })
     }
 
-    /// Deletes the revocations before `before` from the system mailbox. No node looks for them: one that was away for
-    /// so long has no session left.
+    /// Deletes the revocations before `before` from the system mailbox. A node that still looks for them learns that it
+    /// missed some.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].

@@ -91,8 +91,8 @@ impl Point {
             Self::BeforeCommit => "crash_before_commit=3%panic",
             Self::AfterCommit => "crash_after_commit=3%panic",
             Self::AfterPublish => "crash_after_publish=3%panic",
-            Self::InUpload => "crash_in_upload=20%panic",
-            Self::InResume => "crash_in_resume=20%panic",
+            Self::InUpload => "crash_in_upload=panic",
+            Self::InResume => "crash_in_resume=3*off->panic",
         }
     }
 }
@@ -108,6 +108,10 @@ impl Trouble {
             Self::DescriptorsExhausted => "node_descriptors_exhausted",
             Self::CrashesAt { point, .. } => point.name(),
         }
+    }
+
+    pub(super) fn is_of_clocks(&self) -> bool {
+        matches!(self, Self::ClockOff { .. } | Self::ClockJumps { .. })
     }
 
     pub(super) fn obstacle(&self) -> Option<&'static str> {
@@ -151,7 +155,13 @@ impl Trouble {
         match self {
             Self::Killed | Self::Stopped => stack.start_node(node, &[]).await,
             Self::Frozen => stack.thaw_node(node),
-            Self::ClockOff { .. } | Self::CrashesAt { .. } => restart(stack, node, &[]).await,
+            Self::ClockOff { .. } => restart(stack, node, &[]).await,
+            Self::CrashesAt { point } => {
+                let has_crashed = !stack.is_running(node);
+                restart(stack, node, &[]).await?;
+                ensure!(has_crashed, "the node was not at {}", point.name());
+                Ok(())
+            }
             Self::ClockJumps { .. } => {
                 set_clock(stack, node, 0)?;
                 sleep(Duration::from_secs(1)).await;

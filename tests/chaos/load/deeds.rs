@@ -8,6 +8,7 @@ use switchboard_checker::history::{Event, Outcome, Page};
 use switchboard_protocol::api::{Me, Uploaded};
 use switchboard_protocol::history::HistoryPage;
 
+use super::Ways;
 use super::ask::{Ask, post};
 use super::entries::page_message;
 use super::words::{canary, content};
@@ -19,10 +20,14 @@ use crate::harness::http::multipart;
 const FEW: i64 = 20;
 
 impl World {
-    /// One of the nodes, or the balancer.
+    /// One of the nodes, or the balancer, by either way.
     pub(super) fn any_address(&self, dice: &mut Dice) -> SocketAddr {
-        let nodes = &self.ways.nodes;
-        nodes.get(dice.roll(nodes.len() as u64 + 1) as usize).copied().unwrap_or(self.ways.balancer)
+        let Ways { balancer, through_proxy, nodes } = &self.ways;
+        match dice.roll(nodes.len() as u64 + 2) as usize {
+            0 => *balancer,
+            1 => *through_proxy,
+            node => nodes[node - 2],
+        }
     }
 }
 

@@ -38,6 +38,7 @@ impl Follower {
     ) -> anyhow::Result<Link> {
         let place = Place { address, credentials: credentials.to_owned(), after: self.after.clone() };
         let asked = notes.now();
+        notes.note(Event::Connecting { device: self.device.clone() });
         let Opened { link, cursor, epoch, unread } = Link::open(transport, &place).await?;
         let (device, user) = (self.device.clone(), self.user);
         if let Some(count) = unread {

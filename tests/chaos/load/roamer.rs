@@ -23,8 +23,11 @@ async fn go_on(world: &World, follower: &mut Follower, dice: &mut Dice) {
     let bearer = world.bearer(follower.user);
     loop {
         let transport = Transport::ALL[dice.roll(3) as usize];
-        let until = Instant::now() + Duration::from_millis(1_000 + dice.roll(4_000));
-        let place = (world.ways.balancer, bearer.as_str());
+        // Some stay long enough to see what a sweep brings.
+        let stays = if dice.roll(4) == 0 { 15_000 } else { 1_000 + dice.roll(4_000) };
+        let until = Instant::now() + Duration::from_millis(stays);
+        let ways = [world.ways.balancer, world.ways.through_proxy];
+        let place = (ways[dice.roll(2) as usize], bearer.as_str());
         match follower.connect(&world.notes, transport, place).await {
             Ok(link) => {
                 let ended = follow(world, follower, dice, link, until).await;

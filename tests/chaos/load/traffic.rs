@@ -53,7 +53,8 @@ fn interval(dice: &mut Dice, rate: f64) -> Duration {
     Duration::from_secs_f64(-chance.ln() / rate)
 }
 
-fn letter(world: &World, dice: &mut Dice, n: u64) -> Letter {
+/// From anybody to anybody, under a name with this number.
+pub(super) fn letter(world: &World, dice: &mut Dice, n: u64) -> Letter {
     let users = world.shape.users.unsigned_abs();
     let sender = 1 + dice.roll(users) as i64;
     // Now and then to oneself.

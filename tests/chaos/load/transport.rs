@@ -218,7 +218,16 @@ impl Poll {
         let answer = timeout(Duration::from_secs(wait) + OPENING, answer).await.context("silence")??;
         ensure!(answer.status == 200, "answered with {}", answer.status);
         let events: Events<Box<RawValue>> = serde_json::from_str(&answer.body)?;
-        self.place.after = Some((events.cursor.0, events.epoch));
+        let after = self.place.after.as_ref().map_or(events.cursor.0, |(cursor, _)| *cursor);
+        let last =
+            events.events.iter().filter_map(|event| Incoming::parse(event.get()).ok()?.seq).next_back();
+        let is_reset = events.events.iter().any(|event| event.get().contains(r#""type":"reset""#));
+        let (end, cursor) = (last.map_or(after, |seq| seq.0), events.cursor.0);
+        self.place.after = Some((cursor, events.epoch));
+        if cursor > end && !is_reset {
+            // Whoever goes on from there has lost what is between: as if the entry after it had come.
+            self.came.push_back(format!(r#"{{"type":"void","seq":{}}}"#, cursor + 1));
+        }
         self.came.extend(events.events.iter().map(|event| event.get().to_owned()));
         Ok(())
     }

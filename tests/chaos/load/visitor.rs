@@ -12,7 +12,7 @@ use super::transport::{Link, Transport};
 use super::words::{canary, content};
 use super::world::{Letter, Progress, World};
 use crate::Dice;
-use crate::harness::http::{log_in, origin, send};
+use crate::harness::http::{get, log_in, origin, send};
 
 /// For logging in and out; passwords are slow by design.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -58,7 +58,9 @@ async fn stay(world: &World, follower: &mut Follower, mut link: Link, (cookie, d
         return;
     }
     world.notes.note(Event::CutOff { device: follower.device.clone() });
-    if follow(world, follower, &mut link, Instant::now() + LINGERS).await {
+    let is_open = follow(world, follower, &mut link, Instant::now() + LINGERS).await;
+    come_again(world, follower, cookie).await;
+    if is_open {
         let (user, client_message_id) = (follower.user, format!("probe-{:016x}", dice.roll(u64::MAX)));
         let canary = canary(dice, user, user);
         let content = content(dice, &canary).into();
@@ -67,6 +69,18 @@ async fn stay(world: &World, follower: &mut Follower, mut link: Link, (cookie, d
         // It is noted what came of it.
         let _ = post(world, world.any_address(dice), &letter).await;
         follow(world, follower, &mut link, Instant::now() + PROBE).await;
+    }
+}
+
+/// Shows each node credentials that have ended. Being let in is noted as a connection.
+async fn come_again(world: &World, follower: &Follower, cookie: &str) {
+    for node in &world.ways.nodes {
+        let answer = timeout(PATIENCE, get(*node, "/api/v1/me", &[cookie.to_owned()])).await;
+        if answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status == 200)) {
+            let (device, user) = (follower.device.clone(), follower.user);
+            let (transport, cursor, epoch) = ("http".to_owned(), 0, String::new());
+            world.notes.note(Event::Connected { device, user, transport, cursor, epoch });
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Pipeline, RedisError, Value};
-use tokio::time;
+use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -30,6 +30,8 @@ pub(super) struct Publisher {
     server: Server,
     link: Arc<Link>,
     backoff: Backoff,
+    /// Since when Redis answers on this connection.
+    up_since: Option<Instant>,
     /// Publications whose answer has not come.
     n_unanswered: usize,
     is_reported_down: bool,
@@ -45,6 +47,7 @@ impl Publisher {
             server,
             link,
             backoff: Backoff::default(),
+            up_since: None,
             n_unanswered: 0,
             is_reported_down: false,
             is_refusal_reported: false,
@@ -109,7 +112,7 @@ impl Publisher {
     fn settle(&mut self, (n_publications, answer): Answer) -> Result<(), Loss> {
         let answers = answer.map_err(Loss::Publish)?;
         self.n_unanswered -= n_publications;
-        self.backoff.reset();
+        self.up_since.get_or_insert_with(Instant::now);
         if mem::take(&mut self.is_reported_down) {
             info!("publishing to Redis again");
         }
@@ -138,6 +141,7 @@ impl Publisher {
     fn lose(&mut self, loss: &Loss) {
         self.link.outbox.close();
         self.give_up_unanswered();
+        self.backoff.judge(self.up_since.take());
         if loss.is_of_a_connection() {
             self.link.tally.reconnects.add(1);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, Client, RedisError};
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use super::config::{self, ConfigError};
 
@@ -20,6 +20,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// No pause is longer. Delivery is to be back at most 2 s after Redis is.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A link that stood for so long has proven itself. One that falls sooner is followed by a longer pause, since each that
+/// rises has everything compared with the store.
+const STEADY: Duration = Duration::from_secs(2);
 
 /// The server that both links connect to.
 #[derive(Clone)]
@@ -95,9 +99,11 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// To be called when a link has proven itself.
-    pub(super) fn reset(&mut self) {
-        self.n_failures = 0;
+    /// To be told since when a link stood that is lost.
+    pub(super) fn judge(&mut self, up_since: Option<Instant>) {
+        if up_since.is_some_and(|since| since.elapsed() >= STEADY) {
+            self.n_failures = 0;
+        }
     }
 
     pub(super) async fn pause(&mut self) {

@@ -36,10 +36,6 @@ const PROBE_PERIOD: Duration = Duration::from_millis(2_500);
 /// 10 s.
 const SILENCE: Duration = Duration::from_millis(7_500);
 
-/// A link that stood for so long has proven itself. One that falls sooner is followed by a longer pause, since each that
-/// rises has everything compared with the store.
-const STEADY: Duration = Duration::from_secs(2);
-
 pub(super) struct Subscriber {
     server: Server,
     link: Arc<Link>,
@@ -138,9 +134,7 @@ impl Subscriber {
     fn lose(&mut self, loss: &Loss) {
         self.link.wanted.fall();
         if let Some(since) = self.up_since.take() {
-            if since.elapsed() >= STEADY {
-                self.backoff.reset();
-            }
+            self.backoff.judge(Some(since));
             self.outlet.lost();
         }
         if loss.is_of_a_connection() {

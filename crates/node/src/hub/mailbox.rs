@@ -9,8 +9,9 @@ use switchboard_store::Head;
 use super::outlet::{Item, Outlet};
 use crate::packet::Packet;
 
-/// Packets held while one before them is missing. More than this is quicker read from the store.
+/// Packets held while one before them is missing, and their bytes. More than this is quicker read from the store.
 const HELD: usize = 500;
+const HELD_BYTES: usize = 1024 * 1024;
 
 /// A gap wider than this sends the sessions back to paging, each at its own pace.
 pub(super) const WIDE_GAP: i64 = 500;
@@ -52,7 +53,8 @@ impl Mailbox {
                 Accepted::Forwarded
             }
             _ => {
-                if self.held.len() < HELD {
+                let held: usize = self.held.values().map(|packet| packet.frame.len()).sum();
+                if self.held.len() < HELD && held < HELD_BYTES {
                     self.held.insert(packet.seq, packet);
                 }
                 Accepted::Early

@@ -55,6 +55,21 @@ async fn who_comes_in_meanwhile_is_not_missed() {
     assert!(!is_ended(2, Seq(1_000)));
 }
 
+#[tokio::test]
+async fn after_what_was_missed_nobody_is_in() {
+    let revocations = revocations();
+    let since = revocations.cursor();
+    let lease = revocations.register(admission(1, SESSION), since);
+    revocations.lock().end_all();
+    revocations.apply(Seq(9), Vec::new());
+    assert!(lease.ended.is_cancelled());
+    assert!(
+        revocations.register(admission(2, SESSION), since).ended.is_cancelled(),
+        "they were let in before"
+    );
+    assert!(!revocations.register(admission(2, SESSION), Seq(9)).ended.is_cancelled());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_old_reading_holds_up_what_is_handed_over() {
     let revocations = revocations();
