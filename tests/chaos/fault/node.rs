@@ -92,7 +92,7 @@ impl Point {
             Self::AfterCommit => "crash_after_commit=3%panic",
             Self::AfterPublish => "crash_after_publish=3%panic",
             Self::InUpload => "crash_in_upload=panic",
-            Self::InResume => "crash_in_resume=3*off->panic",
+            Self::InResume => "crash_in_resume=panic",
         }
     }
 }
@@ -157,10 +157,11 @@ impl Trouble {
             Self::Frozen => stack.thaw_node(node),
             Self::ClockOff { .. } => restart(stack, node, &[]).await,
             Self::CrashesAt { point } => {
-                let has_crashed = !stack.is_running(node);
+                // It may need a little longer to get there.
+                let has_crashed = async || Ok((!stack.is_running(node)).then_some(()));
+                let crashed = eventually(point.name(), CRASH, has_crashed).await;
                 restart(stack, node, &[]).await?;
-                ensure!(has_crashed, "the node was not at {}", point.name());
-                Ok(())
+                crashed
             }
             Self::ClockJumps { .. } => {
                 set_clock(stack, node, 0)?;
@@ -203,6 +204,9 @@ async fn restart(stack: &Stack, node: usize, environment: &[(String, String)]) -
     stack.kill_node(node).await?;
     stack.start_node(node, environment).await
 }
+
+/// After the time of the fault, for a node to come to the point at which it dies.
+const CRASH: Duration = Duration::from_secs(10);
 
 /// The library that gives a process another clock.
 static FAKETIME: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
