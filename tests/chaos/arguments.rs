@@ -134,7 +134,7 @@ impl Long {
                 sweep_within_ms: 3_000,
                 cut_within_ms: 3_000,
             },
-            look: Look::AtSubscriptionsLeft,
+            look: Look::AtWhatIsLeft,
             history: self.folder.join("history.jsonl"),
         };
         let verdict = run.judge().await?;

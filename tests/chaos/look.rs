@@ -1,4 +1,4 @@
-//! What a run looks at that clients do not see: memory, the queue of a peer that takes nothing, subscriptions left behind.
+//! What a run looks at that clients do not see: memory, the queue of a peer that takes nothing, what is left when all have left.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use crate::harness::USERS;
-use crate::harness::http::{bearer, metric, send_json};
+use crate::harness::http::{bearer, metric, send_json, upgrade};
+use crate::harness::{USERS, resident};
 use crate::sabotages::QUEUE_BYTES;
 use crate::stack::Stack;
 
@@ -32,14 +32,10 @@ const STALLED: i64 = USERS;
 pub(crate) async fn watch_memory(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
     loop {
         for node in 0..stack.n_nodes() {
-            let status = stack.pid(node).map(|pid| format!("/proc/{pid}/status"));
             // It may have ended.
-            let status = status.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
-            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-            let kilobytes = resident.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
-            if let Some(kilobytes) = kilobytes {
+            if let Some(bytes) = stack.pid(node).and_then(|pid| resident(pid).ok()) {
                 let (process, limit) = (format!("node {node}"), Some(NODE_BYTES));
-                recorder.note(Event::Memory { process, bytes: kilobytes * 1024, limit })?;
+                recorder.note(Event::Memory { process, bytes, limit })?;
             }
         }
         sleep(LOOK).await;
@@ -51,12 +47,7 @@ pub(crate) async fn watch_memory(stack: &Stack, recorder: &Recorder) -> anyhow::
 pub(crate) async fn stall_a_peer(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
     let address = stack.node(0);
     let mut stalled = TcpStream::connect(address).await?;
-    let head = format!(
-        "GET /ws/messages/ HTTP/1.1\r\nHost: {address}\r\n{}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        bearer(STALLED)
-    );
-    stalled.write_all(head.as_bytes()).await?;
+    stalled.write_all(upgrade(address, &bearer(STALLED)).as_bytes()).await?;
     let body = json!({"recipient_id": STALLED, "content": "x".repeat(LETTER_BYTES)});
     let limit = Some(2 * QUEUE_BYTES.parse::<u64>()?);
     // Not from itself: that would be two entries.

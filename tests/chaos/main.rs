@@ -22,12 +22,11 @@ mod trials;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+
+use arguments::Arguments;
 
 pub(crate) use harness::dice::Dice;
-
-/// What is done by hand, as against what a test runner asks for.
-const BY_HAND: &[&str] = &["run", "bounds", "bystanders", "hostile", "sweep", "--help"];
 
 fn main() -> ExitCode {
     let first = std::env::args().nth(1).unwrap_or_default();
@@ -37,8 +36,9 @@ fn main() -> ExitCode {
     fault::with_own_mounts();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let runtime = Arc::new(runtime);
-    if BY_HAND.contains(&first.as_str()) {
-        let arguments = arguments::Arguments::parse();
+    // Anything else is what a test runner asks for.
+    if first == "--help" || Arguments::command().find_subcommand(&first).is_some() {
+        let arguments = Arguments::parse();
         return runtime.block_on(arguments.carry_out()).unwrap_or_else(|error| {
             tell(format_args!("{error:#}"));
             ExitCode::from(2)

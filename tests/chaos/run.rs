@@ -54,7 +54,7 @@ impl Run {
             done = self.strike(&stack, recorder) => done?,
             failed = look::watch_memory(&stack, recorder) => failed?,
         }
-        if self.look == Look::AtSubscriptionsLeft {
+        if self.look == Look::AtWhatIsLeft {
             look::wait_for_rest(&stack, recorder).await?;
         }
         load::dump_store(&stack.database_url(), recorder).await?;

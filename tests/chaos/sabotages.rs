@@ -28,8 +28,8 @@ pub(crate) enum Look {
     /// A peer of a node reads nothing while some megabytes come for it: the bytes that wait for slow sessions
     /// (`switchboard_hub_queue_bytes`) never exceed what [`QUEUE_BYTES`] allows the one.
     AtTheQueueOfAStalledPeer,
-    /// Once all have left, no channel of a mailbox has a subscriber any more (`PUBSUB CHANNELS *:mailbox:*`).
-    AtSubscriptionsLeft,
+    /// Once all have left, no node holds anything for them, and no channel of a mailbox has a subscriber.
+    AtWhatIsLeft,
 }
 
 /// What may wait for one session, in bytes. Less than by default, so that less has to be sent.
@@ -77,10 +77,7 @@ pub(crate) const ALL: &[Sabotage] = &[
         look: Look::AtTheQueueOfAStalledPeer,
         ..points("unbounded_queue", "unbounded_queue=return", &["R1"])
     },
-    Sabotage {
-        look: Look::AtSubscriptionsLeft,
-        ..points("never_unsubscribe", "never_unsubscribe=return", &["R5"])
-    },
+    Sabotage { look: Look::AtWhatIsLeft, ..points("never_unsubscribe", "never_unsubscribe=return", &["R5"]) },
     // What may happen at any time, and breaks nothing.
     points("layer_loses", "layer_loses=20%return", &[]),
     points("layer_repeats", "layer_repeats=20%return", &[]),

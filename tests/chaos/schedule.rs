@@ -59,7 +59,7 @@ pub(crate) fn draw(seed: u64, lasts: Duration, n_nodes: usize) -> Vec<Act> {
 /// Whether a fault may be on from one time to another.
 fn fits(scope: Scope, from: u64, to: u64) -> bool {
     let within = |at: u64| at % (ANY + LAYER_ONLY) < ANY;
-    let is_layer = matches!(scope, Scope::Layer | Scope::Peers | Scope::Clock);
+    let is_layer = matches!(scope, Scope::Layer | Scope::Peers);
     is_layer || within(from) && within(to) && from / (ANY + LAYER_ONLY) == to / (ANY + LAYER_ONLY)
 }
 

@@ -68,7 +68,7 @@ async fn survives(fault: Fault) -> anyhow::Result<()> {
 
 /// Without any fault nothing is left of those who were there.
 async fn leaves_nothing() -> anyhow::Result<()> {
-    let verdict = short(Plan::default(), Vec::new(), Look::AtSubscriptionsLeft).await?;
+    let verdict = short(Plan::default(), Vec::new(), Look::AtWhatIsLeft).await?;
     ensure!(verdict.is_clean() && !verdict.not_judged().any(|it| it == Property::R5), "{verdict}");
     Ok(())
 }

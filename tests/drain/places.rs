@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::harness::http::{bearer, get, metric};
+use crate::harness::http::{bearer, get, metric, upgrade};
 use crate::harness::socket::Socket;
 use crate::harness::{Cluster, DEADLINE, eventually};
 
@@ -46,12 +46,7 @@ pub(super) async fn who_finds_no_place_waits_or_is_refused(cluster: Cluster) -> 
     postgres.freeze()?;
     for user in 1..=5 {
         let mut stream = TcpStream::connect(address).await?;
-        let head = format!(
-            "GET /ws/messages/ HTTP/1.1\r\nHost: {address}\r\n{}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            bearer(user)
-        );
-        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(upgrade(address, &bearer(user)).as_bytes()).await?;
     }
     let taken = async || Ok((places_taken(&cluster).await? == 1.0).then_some(()));
     eventually("a place is taken", DEADLINE, taken).await?;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use futures_util::{SinkExt, StreamExt};
-use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -13,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::{check_alive, finish_with, open};
 use crate::harness::socket::Socket;
-use crate::harness::{Cluster, DEADLINE};
+use crate::harness::{Cluster, DEADLINE, resident};
 
 /// Of a frame and of a message, in bytes.
 const LIMIT: usize = 256 * 1024;
@@ -127,7 +126,7 @@ pub(super) async fn an_announced_terabyte_costs_nothing(cluster: Cluster) -> any
         }
     }
     let grown = most.saturating_sub(before);
-    ensure!(grown < 16 * MIB, "the node has grown by {grown} bytes");
+    ensure!(grown < 16 * MIB as u64, "the node has grown by {grown} bytes");
     check_too_large(&mut socket).await?;
     while let Some(Ok(_)) = timeout(DEADLINE, socket.0.next()).await.context("the connection stays open")? {}
     check_alive(&mut bystander).await?;
@@ -142,12 +141,4 @@ async fn check_freed(cluster: &Cluster) -> anyhow::Result<()> {
         Ok((open == 1.0).then_some(()))
     };
     crate::harness::eventually("one session is left", Duration::from_secs(10), one).await
-}
-
-/// The memory of a process that is in use, in bytes.
-fn resident(pid: Pid) -> anyhow::Result<usize> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kib: usize = line.trim().trim_end_matches(" kB").trim().parse()?;
-    Ok(kib * 1024)
 }

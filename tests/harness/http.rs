@@ -149,6 +149,14 @@ pub(crate) fn bearer(user: i64) -> String {
     format!("Authorization: Bearer {}", super::token(user))
 }
 
+/// The request that opens a session, for those who do not go on as a client would.
+pub(crate) fn upgrade(address: SocketAddr, bearer: &str) -> String {
+    format!(
+        "GET /ws/messages/ HTTP/1.1\r\nHost: {address}\r\n{bearer}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
 async fn request(
     address: SocketAddr,
     method: &str,

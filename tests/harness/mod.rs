@@ -302,6 +302,14 @@ pub(crate) fn token(user: i64) -> String {
     tokens.issue(UserId(user), Duration::from_secs(3600)).expect("there is a secret")
 }
 
+/// Bytes of memory that a process holds now.
+pub(crate) fn resident(pid: Pid) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kibibytes: u64 = line.split_whitespace().next().context("no number")?.parse()?;
+    Ok(kibibytes * 1024)
+}
+
 async fn wait_for_exit(mut child: Child) -> anyhow::Result<std::process::ExitStatus> {
     let ended = tokio::task::spawn_blocking(move || child.wait());
     Ok(timeout(DEADLINE, ended).await.context("a node did not end")???)

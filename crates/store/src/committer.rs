@@ -102,30 +102,42 @@ impl Committer {
                 }
             }
             Err(StoreError::Rejected(_) | StoreError::Interrupted(_)) => {
-                let mut held_up = HashSet::new();
-                for (nth, index) in turn.iter().enumerate() {
-                    if Instant::now() >= deadline {
-                        break;
-                    }
-                    let actor = actor(&batch[*index]);
-                    if held_up.contains(&actor) {
-                        // It would overtake what its actor asked for before.
-                        continue;
-                    }
-                    match self.commit_one(batch, *index, deadline).await {
-                        Ok(outcome) => {
-                            if outcome == Outcome::Refused(Refusal::Busy) {
-                                held_up.insert(actor);
-                            }
-                            outcomes[*index] = outcome;
-                        }
-                        Err(error) if nth == 0 => return Err(error),
-                        // What those before it came to is known, and must be told.
-                        Err(_) => break,
-                    }
-                }
+                self.take_one_by_one(batch, turn, deadline, outcomes).await?;
             }
             Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Commits each alone, in their order. One behind another of the same actor that is held up is left as it was: it would
+    /// overtake that.
+    async fn take_one_by_one(
+        &mut self,
+        batch: &Arc<[Command]>,
+        turn: &[usize],
+        deadline: Instant,
+        outcomes: &mut [Outcome],
+    ) -> Result<(), StoreError> {
+        let mut held_up = HashSet::new();
+        for (nth, index) in turn.iter().enumerate() {
+            if Instant::now() >= deadline {
+                break;
+            }
+            let actor = actor(&batch[*index]);
+            if held_up.contains(&actor) {
+                continue;
+            }
+            match self.commit_one(batch, *index, deadline).await {
+                Ok(outcome) => {
+                    if outcome == Outcome::Refused(Refusal::Busy) {
+                        held_up.insert(actor);
+                    }
+                    outcomes[*index] = outcome;
+                }
+                Err(error) if nth == 0 => return Err(error),
+                // What those before it came to is known, and must be told.
+                Err(_) => break,
+            }
         }
         Ok(())
     }

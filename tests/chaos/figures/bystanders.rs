@@ -11,11 +11,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::crowd::{Hall, Member, Order};
-use super::machine::{Watch, descriptors, resident};
+use super::machine::{Watch, descriptors};
 use super::spread::{Spread, mebibytes, text};
 use super::sweep::import;
 use crate::harness::http::metric;
-use crate::harness::{Cluster, Pair, eventually};
+use crate::harness::{Cluster, Pair, eventually, resident};
 use crate::{Dice, tell};
 
 /// Each time all read, and then a third reads nothing.

@@ -9,11 +9,11 @@ use switchboard_protocol::UserId;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::machine::{Watch, resident};
+use super::machine::Watch;
 use super::spread::{Spread, mebibytes, text};
 use super::talk::{self, Talk};
 use crate::fault::{Ending, Hostile};
-use crate::harness::{Cluster, Pair};
+use crate::harness::{Cluster, Pair, resident};
 use crate::tell;
 
 /// How long each attacks.

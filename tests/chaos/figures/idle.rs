@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{DEADLINE, token};
+use crate::harness::DEADLINE;
+use crate::harness::http::{bearer, upgrade};
 
 /// Handshakes under way.
 const AT_ONCE: usize = 64;
@@ -60,13 +61,7 @@ impl Idle {
 async fn open(node: SocketAddr, user: i64) -> anyhow::Result<TcpStream> {
     let opened = async {
         let mut stream = TcpStream::connect(node).await?;
-        let head = format!(
-            "GET /ws/messages/ HTTP/1.1\r\nHost: {node}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Authorization: Bearer {}\r\n\r\n",
-            token(user)
-        );
-        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(upgrade(node, &bearer(user)).as_bytes()).await?;
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
             answer.push(stream.read_u8().await?);

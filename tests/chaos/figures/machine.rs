@@ -10,18 +10,11 @@ use tokio::task::JoinHandle;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::Cluster;
+use crate::harness::servers::children;
+use crate::harness::{Cluster, resident};
 
 /// The unit of CPU time in `/proc`: 100 a second on every architecture that Linux runs servers on.
 const TICKS_PER_SECOND: u32 = 100;
-
-/// Bytes of memory that a process holds now.
-pub(super) fn resident(pid: Pid) -> anyhow::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kibibytes: u64 = line.split_whitespace().next().context("no number")?.parse()?;
-    Ok(kibibytes * 1024)
-}
 
 /// CPU time that all threads of a process used so far, to a hundredth of a second.
 pub(super) fn cpu(pid: Pid) -> anyhow::Result<Duration> {
@@ -33,13 +26,9 @@ pub(super) fn cpu(pid: Pid) -> anyhow::Result<Duration> {
 pub(super) fn cpu_of_family(parent: Pid) -> anyhow::Result<Duration> {
     // Of children that have ended.
     let mut sum = cpu_of_thread(parent)? + ticks(parent, 13)?;
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()).map(Pid::from_raw) else { continue };
+    for child in children(parent)? {
         // One that ends meanwhile counts with its parent next time.
-        if parent_of(pid).is_ok_and(|its_parent| its_parent == parent) {
-            sum += cpu_of_thread(pid).unwrap_or_default();
-        }
+        sum += cpu_of_thread(child).unwrap_or_default();
     }
     Ok(sum)
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Hostile, Manner};
+use crate::harness::http;
 use crate::token::token;
 
 const KIB: usize = 1024;
@@ -90,11 +91,7 @@ fn request(hostile: Hostile, node: SocketAddr, user: i64) -> (Vec<u8>, Vec<u8>, 
 
 /// The request that opens a session.
 pub(super) fn upgrade(node: SocketAddr, user: i64) -> String {
-    format!(
-        "GET /ws/messages/ HTTP/1.1\r\nHost: {node}\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        token(user)
-    )
+    http::upgrade(node, &format!("Authorization: Bearer {}", token(user)))
 }
 
 /// A client's frame, with a mask of zeros, which leaves the payload as it is.
