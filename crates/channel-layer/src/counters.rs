@@ -1,4 +1,4 @@
-//! What the layer counts. Every drop is counted; nothing here ever goes back, except the gauge.
+//! What the layer counts. Every drop is counted; nothing here ever goes back, except the gauges.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,6 +26,17 @@ pub struct Counters {
     pub probe: Duration,
     /// Channels that are wanted now. A gauge.
     pub subscriptions: u64,
+    /// Names that this node holds now, whether or not the back end knows. A gauge.
+    pub leases: u64,
+    /// Names that were not held because there were too many.
+    pub leases_dropped: u64,
+    /// Changes of leases that the back end took, each of up to 1,000 names. None within a process.
+    pub lease_flushes: u64,
+    /// Commands for leases that were sent to the back end, without those that only begin or end a transaction.
+    pub lease_commands: u64,
+    /// Links for leases that could not be made, were lost or did not take what is held, and questions that were answered by
+    /// [`Down`](crate::Down).
+    pub lease_failures: u64,
 }
 
 /// The running counts, shared by the parts of one node's layer.
@@ -40,6 +51,11 @@ pub(crate) struct Tally {
     pub(crate) probes_lost: Count,
     /// In microseconds.
     pub(crate) probe: AtomicU64,
+    pub(crate) leases: AtomicU64,
+    pub(crate) leases_dropped: Count,
+    pub(crate) lease_flushes: Count,
+    pub(crate) lease_commands: Count,
+    pub(crate) lease_failures: Count,
 }
 
 impl Tally {
@@ -55,6 +71,11 @@ impl Tally {
             probes_lost: self.probes_lost.get(),
             probe: Duration::from_micros(self.probe.load(Ordering::Relaxed)),
             subscriptions: subscriptions as u64,
+            leases: self.leases.load(Ordering::Relaxed),
+            leases_dropped: self.leases_dropped.get(),
+            lease_flushes: self.lease_flushes.get(),
+            lease_commands: self.lease_commands.get(),
+            lease_failures: self.lease_failures.get(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The node's handle on its layer, whichever back end is behind it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::channel::{Channel, Publication};
@@ -30,8 +31,8 @@ pub enum Status {
     },
 }
 
-/// The channel is wanted, but its subscription does not stand: the link is down. It will be made with the rest when the link
-/// is back, before [`Event::Restored`](crate::Event::Restored).
+/// The back end does not answer, or there is no link to it. A channel whose subscription failed so is wanted all the same: it
+/// will be subscribed with the rest when the link is back, before [`Event::Restored`](crate::Event::Restored).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the channel layer is down")]
 pub struct Down;
@@ -83,7 +84,34 @@ impl ChannelLayer {
         }
     }
 
-    /// How the layer is. Without a lock that anyone holds for long: fit for a health page.
+    /// Holds (`Some`, with a value), changes or lets go of (`None`) leases of this node, and returns at once. Of several words
+    /// on one name the last counts. The back end is told soon, or when it can be reached again; what is held is held until
+    /// it is let go or this node is gone, and then for 12 s more at most.
+    ///
+    /// A node holds up to 1,000,000 names, those that it is letting go included. Further ones are dropped and counted.
+    pub fn hold(&self, changes: Vec<(i64, Option<u8>)>) {
+        match &self.0 {
+            Backend::Memory(node) => node.hold(changes),
+            Backend::Redis(link) => link.hold(changes),
+        }
+    }
+
+    /// Which of these names are held by any node, with the largest value of all nodes. A name that nobody holds is left out.
+    /// Of other nodes it may be some moments old, and that a node holds its first name at all a second.
+    ///
+    /// 64 questions are under way at most; others wait for their turn.
+    ///
+    /// # Errors
+    /// [`Down`], at once, if there is no link, or if there is no answer within a second. The first question waits so long for
+    /// the link to be made.
+    pub async fn held(&self, names: &[i64]) -> Result<HashMap<i64, u8>, Down> {
+        match &self.0 {
+            Backend::Memory(node) => Ok(node.held(names)),
+            Backend::Redis(link) => link.held(names).await,
+        }
+    }
+
+    /// How the layer is. Leases are no part of it. Without a lock that anyone holds for long: fit for a health page.
     pub fn status(&self) -> Status {
         match &self.0 {
             Backend::Memory(_) => Status::Up,

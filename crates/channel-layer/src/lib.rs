@@ -11,14 +11,19 @@
 //!   [`Event::Restored`] mark each outage; an overflow of the receiver shows as one more [`Event::Restored`].
 //! - No order is promised between channels or publishers. One publisher's publications to one channel usually arrive in order.
 //!
+//! - Beside its channels a node may hold leases, names with a small value, and ask which are held by any node. They end
+//!   with the node.
+//!
 //! The way through the Redis back end: `redis/wanted.rs` keeps which channels are wanted and which stand,
 //! `redis/subscriber.rs` makes one follow the other and hands over what arrives, `redis/outbox.rs` holds what waits to be
-//! published, `redis/publisher.rs` sends it. The probe, a publication of the node to itself, ties the two links together.
+//! published, `redis/publisher.rs` sends it, `redis/leases/` keeps what is held. The probe, a
+//! publication of the node to itself, ties the two links of pub/sub together.
 
 mod channel;
 mod counters;
 mod event;
 mod layer;
+mod leases;
 mod memory;
 mod redis;
 
@@ -26,6 +31,7 @@ pub use channel::{Channel, Publication};
 pub use counters::Counters;
 pub use event::Event;
 pub use layer::{ChannelLayer, Down, Status};
+pub use leases::LeaseConfig;
 pub use memory::MemoryBus;
 
 pub use self::redis::{

@@ -1,6 +1,7 @@
 //! The layer inside one process: a bus that nodes connect to. For a single node, and for tests of several.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use crate::channel::{Channel, Publication};
 use crate::counters::{Counters, Tally};
 use crate::event::{Event, Outlet};
 use crate::layer::ChannelLayer;
+use crate::leases::MOST;
 
 /// A bus shared by the nodes of one process. Clones are the same bus.
 #[derive(Clone, Default)]
@@ -32,6 +34,7 @@ type NodeId = u64;
 struct Seat {
     outlet: Outlet,
     channels: HashSet<Channel>,
+    leases: HashMap<i64, u8>,
 }
 
 /// A node's side of the bus. It leaves the bus when dropped.
@@ -51,8 +54,8 @@ impl MemoryBus {
         let mut state = self.lock();
         let id = state.next_id;
         state.next_id += 1;
-        let channels = HashSet::new();
-        state.nodes.insert(id, Seat { outlet, channels });
+        let seat = Seat { outlet, channels: HashSet::new(), leases: HashMap::new() };
+        state.nodes.insert(id, seat);
         drop(state);
 
         let bus = self.clone();
@@ -102,6 +105,29 @@ impl Node {
         if seat.channels.remove(channel) {
             state.leave(self.id, channel);
         }
+    }
+
+    pub(crate) fn hold(&self, changes: Vec<(i64, Option<u8>)>) {
+        let mut state = self.bus.lock();
+        let Some(Seat { leases, .. }) = state.nodes.get_mut(&self.id) else {
+            return;
+        };
+        for (name, value) in changes {
+            match value {
+                None => drop(leases.remove(&name)),
+                Some(_) if leases.len() >= MOST && !leases.contains_key(&name) => {
+                    self.tally.leases_dropped.add(1)
+                }
+                Some(value) => drop(leases.insert(name, value)),
+            }
+        }
+        self.tally.leases.store(leases.len() as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn held(&self, names: &[i64]) -> HashMap<i64, u8> {
+        let state = self.bus.lock();
+        let largest = |name| state.nodes.values().filter_map(|seat| seat.leases.get(name)).max();
+        names.iter().filter_map(|name| Some((*name, *largest(name)?))).collect()
     }
 
     pub(crate) fn counters(&self) -> Counters {

@@ -106,7 +106,7 @@ impl Client {
     /// # Errors
     /// If the node refused it for good, or the client ended.
     pub async fn mark_read(&self, message_id: MessageId) -> Result<(), RequestError> {
-        let frame = ClientFrame::MarkAsRead { message_id };
+        let frame = ClientFrame::MarkAsRead(ReadMark::Message { message_id });
         self.request(frame, |reply| Awaiting::Read { message_id, reply }).await?.await
     }
 

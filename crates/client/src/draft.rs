@@ -1,14 +1,14 @@
 //! A message before it is sent.
 
 use switchboard_protocol::client_frame::SendMessage;
-use switchboard_protocol::{AttachmentId, UserId};
+use switchboard_protocol::{AttachmentId, MessageId, Target, UserId};
 
 /// What [`Client::send_draft`](crate::Client::send_draft) sends. The node checks it: it is within the limits, and
 /// has content or an attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
     /// Whom to.
-    pub to: UserId,
+    pub to: Target,
     /// The subject; may be empty.
     pub subject: String,
     /// The text; may be empty if there is an attachment.
@@ -18,17 +18,23 @@ pub struct Draft {
     pub client_message_id: Option<String>,
     /// Files that the sender uploaded, over HTTP, and that no message has yet.
     pub attachment_ids: Vec<AttachmentId>,
+    /// The message of the same conversation that this one answers.
+    pub reply_to_id: Option<MessageId>,
+    /// Members of the conversation whom the text names.
+    pub mention_ids: Vec<UserId>,
 }
 
 impl Draft {
     /// A text without subject and files.
-    pub fn new(to: UserId, content: impl Into<String>) -> Self {
+    pub fn new(to: impl Into<Target>, content: impl Into<String>) -> Self {
         Self {
-            to,
+            to: to.into(),
             subject: String::new(),
             content: content.into(),
             client_message_id: None,
             attachment_ids: Vec::new(),
+            reply_to_id: None,
+            mention_ids: Vec::new(),
         }
     }
 
@@ -37,11 +43,13 @@ impl Draft {
         let client_message_id =
             self.client_message_id.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
         let frame = SendMessage {
-            recipient_id: self.to,
+            to: self.to,
             subject: self.subject,
             content: self.content,
             client_message_id: Some(client_message_id.clone()),
             attachment_ids: self.attachment_ids,
+            reply_to_id: self.reply_to_id,
+            mention_ids: self.mention_ids,
         };
         (frame, client_message_id)
     }

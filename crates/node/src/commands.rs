@@ -1,8 +1,12 @@
 //! What a user asks the writer for, whichever way it came: checked, then carried out.
 
-use switchboard_protocol::client_frame::SendMessage;
-use switchboard_protocol::{AttachmentId, ErrorCode, MessageId, UserId};
-use switchboard_store::{Command, Entry, FileLabel, Outcome, Refusal, SendCommand, StoreError};
+use switchboard_protocol::client_frame::{
+    CreateGroup, EditMessage, ReadMark, SendMessage, SetConversation, SetReaction,
+};
+use switchboard_protocol::{AttachmentId, ClientFrame, ErrorCode, MailboxId, UserId};
+use switchboard_store::{
+    Command, Edit, Entry, Event, FileLabel, GroupAct, Outcome, OwnAct, Refusal, SendCommand, StoreError,
+};
 
 use crate::limits::RetryAfter;
 use crate::problem::ApiError;
@@ -14,7 +18,7 @@ use crate::writer::WriterHandle;
 /// # Errors
 /// `rate_limited`, `store_unavailable`.
 pub(crate) async fn send(node: &Node, sender: UserId, message: SendMessage) -> Result<Command, ApiError> {
-    let SendMessage { recipient_id, subject, content, client_message_id, attachment_ids } = message;
+    let SendMessage { to, subject, content, client_message_id, attachment_ids, reply_to_id, mention_ids } = message;
     node.limits.check_message(sender).map_err(|wait| too_fast("too many messages", wait))?;
     let attachments = if attachment_ids.is_empty() {
         Vec::new()
@@ -23,7 +27,17 @@ pub(crate) async fn send(node: &Node, sender: UserId, message: SendMessage) -> R
         let found = node.with_store(|store| async move { store.find_uploads(sender, &wanted).await }).await?;
         attachment_ids.into_iter().map(|id| label(id, &found)).collect()
     };
-    Ok(of_parts(sender, recipient_id, (subject, content), client_message_id, attachments))
+    Ok(Command::Send(SendCommand {
+        sender,
+        to,
+        subject,
+        content,
+        client_message_id: client_message_id.unwrap_or_else(WriterHandle::generate_id),
+        attachments,
+        reply_to: reply_to_id,
+        mentions: mention_ids,
+        only_in_groups: node.settings.only_in_groups,
+    }))
 }
 
 /// What is known of a file. Of one that is not there only the id: the store refuses it, unless the message was sent
@@ -33,40 +47,143 @@ fn label(id: AttachmentId, found: &[FileLabel]) -> FileLabel {
     known.unwrap_or_else(|| FileLabel { id, filename: String::new(), size: 0, media_type: String::new() })
 }
 
-/// The same from what was checked before.
-pub(crate) fn of_parts(
-    sender: UserId,
-    recipient: UserId,
-    (subject, content): (String, String),
-    client_message_id: Option<String>,
-    attachments: Vec<FileLabel>,
-) -> Command {
-    Command::Send(SendCommand {
-        sender,
-        recipient,
-        subject,
-        content,
-        client_message_id: client_message_id.unwrap_or_else(WriterHandle::generate_id),
-        attachments,
-    })
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Actor {
+    /// The user.
+    pub(crate) user: UserId,
+    /// Their mailbox.
+    pub(crate) mailbox: MailboxId,
 }
 
-/// The command that reading a message becomes.
-///
-/// # Errors
-/// `rate_limited`.
-pub(crate) fn mark_read(node: &Node, reader: UserId, message: MessageId) -> Result<Command, ApiError> {
-    node.limits.check_request(reader).map_err(|wait| too_fast("too many read marks", wait))?;
-    Ok(Command::MarkRead { reader, messages: vec![message] })
+/// What a frame asks the writer for.
+pub(crate) enum Asked {
+    /// These, in order; the last answers.
+    Commands(Vec<Command>),
+    /// Nothing: it is so already. As an entry that was there before.
+    Done(Entry),
+    /// It is nothing for the writer.
+    Other(ClientFrame),
 }
 
-/// The command that deleting a message becomes.
+/// What a frame becomes. Whether the user may do it is for the store to say.
 ///
 /// # Errors
-/// `rate_limited`.
-pub(crate) fn delete(node: &Node, actor: UserId, message: MessageId) -> Result<Command, ApiError> {
-    node.limits.check_request(actor).map_err(|wait| too_fast("too many deletions", wait))?;
-    Ok(Command::Delete { actor, message })
+/// `rate_limited`, `not_found`, `store_unavailable`.
+pub(crate) async fn prepare(node: &Node, who: Actor, frame: ClientFrame) -> Result<Asked, ApiError> {
+    let actor = who.user;
+    if let ClientFrame::SendMessage(message) = frame {
+        return Ok(Asked::Commands(vec![send(node, actor, message).await?]));
+    }
+    if matches!(
+        frame,
+        ClientFrame::GetUnreadCount
+            | ClientFrame::Ping
+            | ClientFrame::Typing { .. }
+            | ClientFrame::WatchPresence { .. }
+            | ClientFrame::SetPresence { .. }
+    ) {
+        return Ok(Asked::Other(frame));
+    }
+    node.limits.check_request(actor).map_err(|wait| too_fast("too many requests", wait))?;
+    if let ClientFrame::MarkAsRead(mark) = frame {
+        return mark_read(node, who, mark).await;
+    }
+    Ok(Asked::Commands(vec![change(node, actor, frame)]))
+}
+
+/// The command that any other change becomes.
+fn change(node: &Node, actor: UserId, frame: ClientFrame) -> Command {
+    let only_in_groups = node.settings.only_in_groups;
+    let group = |act| Command::Group { actor, act, only_in_groups };
+    let own = |act| Command::Own { user: actor, act };
+    match frame {
+        ClientFrame::EditMessage(EditMessage { message_id, content, subject }) => Command::Edit(Edit {
+            actor,
+            message: message_id,
+            subject,
+            content,
+            within: node.settings.edit_within,
+            keep: node.settings.keep_versions,
+            only_in_groups,
+        }),
+        ClientFrame::DeleteMessage { message_id } => Command::Delete { actor, message: message_id },
+        ClientFrame::SetReaction(SetReaction { message_id, reaction, is_set }) => {
+            Command::React { actor, message: message_id, reaction, is_set, only_in_groups }
+        }
+        ClientFrame::CreateGroup(CreateGroup { title, mut member_ids, client_conversation_id }) => {
+            member_ids.retain(|member| *member != actor);
+            let client_conversation_id = client_conversation_id.unwrap_or_else(WriterHandle::generate_id);
+            group(GroupAct::Create { title, members: member_ids, client_conversation_id })
+        }
+        ClientFrame::SetTitle { conversation_id, title } => {
+            group(GroupAct::Title { group: conversation_id, title })
+        }
+        ClientFrame::AddMembers { conversation_id, user_ids } => {
+            group(GroupAct::Add { group: conversation_id, users: user_ids })
+        }
+        ClientFrame::RemoveMember { conversation_id, user_id } => {
+            group(GroupAct::Remove { group: conversation_id, user: user_id })
+        }
+        ClientFrame::SetRole { conversation_id, user_id, role } => {
+            group(GroupAct::Role { group: conversation_id, user: user_id, role })
+        }
+        ClientFrame::SetConversation(SetConversation { conversation_id, is_muted, is_archived, draft }) => {
+            own(OwnAct::Conversation { conversation: conversation_id, is_muted, is_archived, draft })
+        }
+        ClientFrame::SetBlock { user_id, is_blocked } => own(OwnAct::Block { user: user_id, is_blocked }),
+        ClientFrame::SetReceipts { send_receipts } => own(OwnAct::Receipts { send: send_receipts }),
+        ClientFrame::SendMessage(_)
+        | ClientFrame::MarkAsRead(_)
+        | ClientFrame::Typing { .. }
+        | ClientFrame::WatchPresence { .. }
+        | ClientFrame::SetPresence { .. }
+        | ClientFrame::GetUnreadCount
+        | ClientFrame::Ping => unreachable!("they are taken before"),
+    }
+}
+
+/// Messages that one mark may take at most; a client that has more marks again.
+const MOST_MARKED: i64 = 10_000;
+
+/// Of a conversation, those are marked that are there when this is asked for. What comes later has a higher id than what
+/// the reader has seen.
+async fn mark_read(node: &Node, who: Actor, mark: ReadMark) -> Result<Asked, ApiError> {
+    let Actor { user: reader, mailbox } = who;
+    let (conversation, up_to) = match mark {
+        ReadMark::Message { message_id } => {
+            return Ok(Asked::Commands(vec![Command::MarkRead { reader, messages: vec![message_id] }]));
+        }
+        ReadMark::UpTo { conversation_id, up_to } => (conversation_id, up_to),
+    };
+    let unread = node
+        .with_store(|store| async move { store.unread_up_to(reader, mailbox, conversation, up_to, MOST_MARKED).await })
+        .await?
+        .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "there is no such conversation"))?;
+    if unread.is_empty() {
+        let head = node.source.hub.head(mailbox).await.map_err(|error| store_unavailable(&error))?;
+        let event = Event::Read { messages: vec![up_to] };
+        return Ok(Asked::Done(Entry { mailbox, seq: head.last_seq, unread: head.unread, event }));
+    }
+    let of_some = |messages: &[_]| Command::MarkRead { reader, messages: messages.to_vec() };
+    Ok(Asked::Commands(unread.chunks(Command::MOST_READ).map(of_some).collect()))
+}
+
+/// Has a frame carried out that changes something, and waits for what comes of it.
+///
+/// # Errors
+/// What it was refused for.
+pub(crate) async fn act(node: &Node, who: Actor, frame: ClientFrame) -> Result<Done, ApiError> {
+    let commands = match prepare(node, who, frame).await? {
+        Asked::Commands(commands) => commands,
+        Asked::Done(entry) => return Ok(Done::Before(entry)),
+        Asked::Other(_) => return Err(broken()),
+    };
+    let mut done = None;
+    for command in commands {
+        done = Some(carry_out(node, command).await?);
+    }
+    done.ok_or_else(broken)
 }
 
 /// What came of a command that was not refused: the actor's entry.
@@ -120,7 +237,13 @@ pub(crate) fn unknown_outcome() -> ApiError {
 pub(crate) fn explain(refusal: Refusal) -> ApiError {
     let (code, sentence) = match refusal {
         Refusal::UnknownRecipient => (ErrorCode::UnknownRecipient, "there is no such recipient"),
-        Refusal::NotFound => (ErrorCode::NotFound, "there is no such message"),
+        Refusal::NotFound => (ErrorCode::NotFound, "there is no such message or conversation"),
+        Refusal::NotOwner => (ErrorCode::NotOwner, "only an owner of the group may do this"),
+        Refusal::GroupFull => (ErrorCode::GroupFull, "a group may have 100 members"),
+        Refusal::TooLate => (ErrorCode::EditTooLate, "the message is too old to be changed"),
+        Refusal::Empty => (ErrorCode::EmptyMessage, "a message needs content or an attachment"),
+        Refusal::TooManyReactions => (ErrorCode::TooManyReactions, "there are too many of your reactions on it"),
+        Refusal::UnknownMention => (ErrorCode::UnknownMention, "somebody is mentioned who is no member"),
         Refusal::UnknownAttachment => {
             (ErrorCode::UnknownAttachment, "no file that you uploaded for a message has this id")
         }

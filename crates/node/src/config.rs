@@ -23,7 +23,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub use sections::{
-    AttachmentsConfig, AuthConfig, ChannelLayerConfig, LimitsConfig, LogConfig, LogFormat, ServerConfig,
+    AttachmentsConfig, AuthConfig, ChannelLayerConfig, LimitsConfig, LogConfig, LogFormat, MessagesConfig, ServerConfig,
     StoreConfig,
 };
 
@@ -49,6 +49,8 @@ pub struct Config {
     pub attachments: AttachmentsConfig,
     /// How much of everything.
     pub limits: LimitsConfig,
+    /// Section `messages`.
+    pub messages: MessagesConfig,
     /// What is logged, and how.
     pub log: LogConfig,
 }

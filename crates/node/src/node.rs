@@ -233,5 +233,8 @@ fn settings(config: &Config) -> Settings {
         orphan_ttl: config.attachments.orphan_age(),
         waiting_per_user: config.attachments.waiting_per_user,
         log_addresses: config.log.addresses,
+        only_in_groups: config.messages.only_in_groups,
+        edit_within: config.messages.edit_within(),
+        keep_versions: config.messages.keep_versions,
     }
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use switchboard_protocol::{
     Attachment, MailboxId, MessageData, MessageId, RequestId, Seq, ServerFrame, Status, Timestamp,
 };
-use switchboard_store::{Entry, Event, FileLabel, Message};
+use switchboard_store::{BlockChange, Entry, Event, FileLabel, Message, ReceiptsChange};
 
 use crate::trace::{TRACE_BYTES, TraceContext};
 
@@ -193,17 +193,82 @@ fn frame<'a>(
             repeat,
             request_id,
         },
-        Event::Receipt { messages, reader, read_at } => ServerFrame::ReadReceipt {
+        Event::Receipt { messages, reader, read_at, counts } => ServerFrame::ReadReceipt {
             seq,
             message_id: newest(messages),
             message_ids: several(messages),
             reader_id: *reader,
             read_at: *read_at,
+            read_counts: counts.clone(),
         },
-        Event::Deleted { message } => {
-            ServerFrame::MessageDeleted { seq, message_id: *message, unread_count: entry.unread }
+        Event::Deleted { message } => ServerFrame::MessageDeleted {
+            seq,
+            message_id: *message,
+            unread_count: entry.unread,
+            repeat,
+            request_id,
+        },
+        Event::Edited { message, conversation, subject, content, edited_at } => ServerFrame::MessageEdited {
+            seq,
+            message_id: *message,
+            conversation_id: *conversation,
+            subject: shown_subject(subject).to_owned(),
+            content: content.clone(),
+            edited_at: *edited_at,
+            repeat,
+            request_id,
+        },
+        Event::Reacted { message, conversation, user, reaction } => ServerFrame::MessageReaction {
+            seq,
+            message_id: *message,
+            conversation_id: *conversation,
+            user_id: *user,
+            reaction: reaction.reaction.clone(),
+            is_set: reaction.is_set,
+            count: reaction.count,
+            repeat,
+            request_id,
+        },
+        event => own_frame(entry, event, repeat, request_id),
+    }
+}
+
+/// The frame of an entry that is about no message.
+fn own_frame<'a>(
+    entry: &Entry,
+    event: &Event,
+    repeat: bool,
+    request_id: Option<RequestId>,
+) -> ServerFrame<Option<&'a RawValue>> {
+    let seq = entry.seq;
+    match event {
+        Event::Group { group, actor, change } => ServerFrame::GroupChanged {
+            seq,
+            conversation_id: *group,
+            actor_id: *actor,
+            change: change.clone(),
+            unread_count: entry.unread,
+            repeat,
+            request_id,
+        },
+        Event::Conversation { conversation, settings } => ServerFrame::ConversationChanged {
+            seq,
+            conversation_id: *conversation,
+            settings: settings.clone(),
+            repeat,
+            request_id,
+        },
+        Event::Block(BlockChange { user_id, is_blocked }) => ServerFrame::BlockChanged {
+            seq,
+            user_id: *user_id,
+            is_blocked: *is_blocked,
+            repeat,
+            request_id,
+        },
+        Event::Receipts(ReceiptsChange { send_receipts }) => {
+            ServerFrame::ReceiptsChanged { seq, send_receipts: *send_receipts, repeat, request_id }
         }
-        Event::Void => ServerFrame::Void { seq },
+        _ => ServerFrame::Void { seq },
     }
 }
 
@@ -235,6 +300,11 @@ pub fn data(message: &Message) -> MessageData {
         created_at: message.created_at,
         is_read: message.is_read,
         attachments: message.attachments.iter().map(attachment).collect(),
+        reply_to_id: message.reply_to,
+        mention_ids: message.mentions.clone(),
+        edited_at: message.edited_at,
+        read_count: message.read_count,
+        reactions: message.reactions.clone(),
     }
 }
 
@@ -271,13 +341,18 @@ mod tests {
             conversation: ConversationId(3),
             sender: UserId(1),
             sender_name: "Ann".to_owned(),
-            recipient: UserId(2),
+            recipient: Some(UserId(2)),
             subject: String::new(),
             content: "\"quoted\" \u{1F642}".to_owned(),
             created_at: Timestamp(1_767_225_600_000_000),
             is_read: false,
             client_message_id: Some("c1".to_owned()),
             attachments: Vec::new(),
+            reply_to: None,
+            mentions: Vec::new(),
+            edited_at: None,
+            read_count: None,
+            reactions: Vec::new(),
         });
         vec![
             Entry {

@@ -162,7 +162,8 @@ async fn prepare(config: &Config, tracker: &TaskTracker, stop: &CancellationToke
         Some(url) => {
             // Any node hears it, so each needs its own.
             let probe_channel = Channel::new(format!("{deployment}:probe:{:016x}", rand::random::<u64>()));
-            let redis = RedisConfig { url: url.expose_secret().to_owned(), probe_channel };
+            let lease_prefix = format!("{deployment}:lease");
+            let redis = RedisConfig { url: url.expose_secret().to_owned(), probe_channel, lease_prefix };
             connect_redis(redis, tracker, stop.clone())?
         }
         None => MemoryBus::default().connect(),

@@ -24,6 +24,7 @@ use tracing::{Instrument, Span};
 pub(crate) use self::record::Record;
 use self::requests::Requests;
 use self::unread::UnreadNotices;
+use crate::commands::Actor;
 use crate::drain::Share;
 use crate::feed::{Feed, Step};
 use crate::http::caller::time_until;
@@ -162,7 +163,7 @@ impl<'a, T: Transport> Session<'a, T> {
             transport,
             epoch: account.epoch.clone(),
             feed,
-            requests: Requests::new(node, account.id, account.mailbox),
+            requests: Requests::new(node, Actor { user: account.id, mailbox: account.mailbox }),
             notices: UnreadNotices::new(head),
             heartbeat: Heartbeat { due: now + HEARTBEAT, last: now, unanswered: 0 },
             share: Share::draw(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fail::fail_point;
 use switchboard_channel_layer::Publication;
-use switchboard_store::{Command, Committer, Event, Outcome, SendCommand, StoreError};
+use switchboard_store::{Command, Committer, Event, Outcome, OwnAct, SendCommand, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
@@ -84,7 +84,11 @@ impl WriterHandle {
                 send.content.len() + send.subject.len() + 512 * (1 + send.attachments.len())
             }
             Command::MarkRead { messages, .. } => 256 + 64 * messages.len(),
-            Command::Delete { .. } => 256,
+            Command::Edit(edit) => edit.content.len() + edit.subject.as_ref().map_or(0, String::len) + 512,
+            Command::Own { act: OwnAct::Conversation { draft: Some(draft), .. }, .. } => draft.len() + 512,
+            // Up to a hundred members.
+            Command::Group { .. } => 4_096,
+            Command::Delete { .. } | Command::React { .. } | Command::Own { .. } => 512,
         };
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(size).await.map_err(|_closed| stopping())?;

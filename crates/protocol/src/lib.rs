@@ -26,9 +26,12 @@ pub mod problem;
 pub mod server_frame;
 pub mod time;
 
-pub use client_frame::{ClientFrame, Envelope, FrameError, RequestId};
+pub use client_frame::{ClientFrame, Envelope, FrameError, Presence, RequestId, Role, Target};
 pub use codes::{CloseCode, ErrorCode, Reaction};
 pub use ids::{AttachmentId, ConversationId, MailboxId, MessageId, Seq, UserId};
 pub use limits::Limits;
-pub use server_frame::{Attachment, ErrorFrame, Incoming, MessageData, ServerFrame, Status, Welcome};
+pub use server_frame::{
+    Attachment, ConversationSettings, ErrorFrame, GroupChange, Incoming, Member, MessageData, ServerFrame,
+    Status, Welcome,
+};
 pub use time::Timestamp;

@@ -10,6 +10,16 @@ pub const CONTENT_BYTES: usize = 32 * 1024;
 pub const SUBJECT_CHARS: usize = 255;
 /// Files of one message.
 pub const ATTACHMENTS: usize = 10;
+/// Members of a group.
+pub const GROUP_MEMBERS: usize = 100;
+/// The title of a group, in characters.
+pub const TITLE_CHARS: usize = 150;
+/// A reaction, in bytes.
+pub const REACTION_BYTES: usize = 64;
+/// Reactions of one user to one message.
+pub const REACTIONS: i64 = 20;
+/// Users whose presence one session may watch.
+pub const WATCHED: usize = 1_000;
 /// The name of a file, in characters; a longer one is cut.
 pub const FILENAME_CHARS: usize = 255;
 /// A user name or a full name, in characters.

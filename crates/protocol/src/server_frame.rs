@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AttachmentId, ConversationId, ErrorCode, Limits, MessageId, RequestId, Seq, Timestamp, UserId};
+use crate::{
+    AttachmentId, ConversationId, ErrorCode, Limits, MessageId, Presence, RequestId, Role, Seq, Timestamp,
+    UserId,
+};
 
 /// A frame from a node to a client, tagged by `type`.
 ///
@@ -62,7 +65,7 @@ pub enum ServerFrame<D = MessageData> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request_id: Option<RequestId>,
     },
-    /// A sent message was read by its recipient.
+    /// Messages that this user sent were read.
     ReadReceipt {
         /// Position in the mailbox.
         seq: Seq,
@@ -75,6 +78,136 @@ pub enum ServerFrame<D = MessageData> {
         reader_id: UserId,
         /// When.
         read_at: Timestamp,
+        /// In a group: how many have read each of the messages, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        read_counts: Vec<i64>,
+    },
+    /// The text of a message was changed by its sender.
+    MessageEdited {
+        /// Position in the mailbox.
+        seq: Seq,
+        /// The message.
+        message_id: MessageId,
+        /// Its conversation.
+        conversation_id: ConversationId,
+        /// The subject, `No Subject` if it has none.
+        subject: String,
+        /// The text.
+        content: String,
+        /// When.
+        edited_at: Timestamp,
+        /// Set where nothing was to be changed.
+        #[serde(default, skip_serializing_if = "is_false")]
+        repeat: bool,
+        /// What the request called itself, where this is an answer to it alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
+    },
+    /// A reaction to a message was set or taken back.
+    MessageReaction {
+        /// Position in the mailbox.
+        seq: Seq,
+        /// The message.
+        message_id: MessageId,
+        /// Its conversation.
+        conversation_id: ConversationId,
+        /// Whose.
+        user_id: UserId,
+        /// The reaction.
+        reaction: String,
+        /// Whether it was set.
+        is_set: bool,
+        /// How many have it set, after this.
+        count: i64,
+        /// Set where nothing was to be changed.
+        #[serde(default, skip_serializing_if = "is_false")]
+        repeat: bool,
+        /// What the request called itself, where this is an answer to it alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
+    },
+    /// A group was made, or changed.
+    GroupChanged {
+        /// Position in the mailbox.
+        seq: Seq,
+        /// The group.
+        conversation_id: ConversationId,
+        /// Who did it.
+        actor_id: UserId,
+        /// What.
+        #[serde(flatten)]
+        change: GroupChange,
+        /// Messages received and not read, after this.
+        unread_count: i64,
+        /// Set where nothing was to be changed.
+        #[serde(default, skip_serializing_if = "is_false")]
+        repeat: bool,
+        /// What the request called itself, where this is an answer to it alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
+    },
+    /// What a conversation is to this user was changed.
+    ConversationChanged {
+        /// Position in the mailbox.
+        seq: Seq,
+        /// The conversation.
+        conversation_id: ConversationId,
+        /// All of it, after this.
+        #[serde(flatten)]
+        settings: ConversationSettings,
+        /// Set where nothing was to be changed.
+        #[serde(default, skip_serializing_if = "is_false")]
+        repeat: bool,
+        /// What the request called itself, where this is an answer to it alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
+    },
+    /// This user blocked somebody, or no longer does.
+    BlockChanged {
+        /// Position in the mailbox.
+        seq: Seq,
+        /// Whom.
+        user_id: UserId,
+        /// Whether they are blocked.
+        is_blocked: bool,
+        /// Set where nothing was to be changed.
+        #[serde(default, skip_serializing_if = "is_false")]
+        repeat: bool,
+        /// What the request called itself, where this is an answer to it alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
+    },
+    /// Whether this user sends receipts was changed.
+    ReceiptsChanged {
+        /// Position in the mailbox.
+        seq: Seq,
+        /// Whether they do.
+        send_receipts: bool,
+        /// Set where nothing was to be changed.
+        #[serde(default, skip_serializing_if = "is_false")]
+        repeat: bool,
+        /// What the request called itself, where this is an answer to it alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
+    },
+    /// Somebody writes in a conversation, or stopped. No entry: it may be lost.
+    Typing {
+        /// Where.
+        conversation_id: ConversationId,
+        /// Who.
+        user_id: UserId,
+        /// Whether they do. The node says so too when it has heard nothing of it for 6 seconds.
+        is_typing: bool,
+    },
+    /// Whether a user who is watched is there. No entry: it may be lost.
+    Presence {
+        /// Who.
+        user_id: UserId,
+        /// Whether they are.
+        status: Presence,
+        /// When they were last, as far as that is known; of who is away or gone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_seen: Option<Timestamp>,
     },
     /// A message was deleted: by its sender, for both; by its recipient, for themselves.
     MessageDeleted {
@@ -84,8 +217,14 @@ pub enum ServerFrame<D = MessageData> {
         message_id: MessageId,
         /// Messages received and not read, after this.
         unread_count: i64,
+        /// Set where the message was deleted already.
+        #[serde(default, skip_serializing_if = "is_false")]
+        repeat: bool,
+        /// What the request called itself, where this is an answer to it alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<RequestId>,
     },
-    /// An entry that no longer says anything: its message was deleted.
+    /// An entry that no longer says anything: its message was deleted, or its group left.
     Void {
         /// Position in the mailbox.
         seq: Seq,
@@ -171,8 +310,9 @@ pub struct MessageData {
     pub sender: String,
     /// Who sent it.
     pub sender_id: UserId,
-    /// Who received it.
-    pub recipient_id: UserId,
+    /// Who received it; nobody in particular in a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient_id: Option<UserId>,
     /// The subject, `No Subject` if it has none.
     pub subject: String,
     /// The text.
@@ -183,6 +323,90 @@ pub struct MessageData {
     pub is_read: bool,
     /// Its files.
     pub attachments: Vec<Attachment>,
+    /// The message that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to_id: Option<MessageId>,
+    /// Members whom it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mention_ids: Vec<UserId>,
+    /// When its text was last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<Timestamp>,
+    /// In a group, to its sender: how many have read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_count: Option<i64>,
+    /// Reactions to it, in pages and lists; the frames of the mailbox bring them one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<ReactionCount>,
+}
+
+/// A reaction that some have set on a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReactionCount {
+    /// The reaction.
+    pub reaction: String,
+    /// How many.
+    pub count: i64,
+    /// Whether the reader is among them.
+    pub is_own: bool,
+}
+
+/// What changed in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum GroupChange {
+    /// The owner of the mailbox is a member from now on: the group as it is.
+    Joined {
+        /// The title.
+        title: String,
+        /// All members.
+        members: Vec<Member>,
+        /// What the maker of the group called it, to them alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_conversation_id: Option<String>,
+    },
+    /// Others are members from now on.
+    Added {
+        /// Who.
+        user_ids: Vec<UserId>,
+    },
+    /// Somebody is no member any more: who did it, if they left. For the owner of the mailbox the group is gone.
+    Removed {
+        /// Who.
+        user_id: UserId,
+    },
+    /// The title is another.
+    Titled {
+        /// The title.
+        title: String,
+    },
+    /// A member has another role.
+    Role {
+        /// Who.
+        user_id: UserId,
+        /// Which.
+        role: Role,
+    },
+}
+
+/// A member of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Member {
+    /// Who.
+    pub user_id: UserId,
+    /// What they may do.
+    pub role: Role,
+}
+
+/// What a conversation is to one of its members.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConversationSettings {
+    /// Whether its messages are not to be announced.
+    pub is_muted: bool,
+    /// Whether it is put away.
+    pub is_archived: bool,
+    /// What this user began to write in it; empty for nothing.
+    pub draft: String,
 }
 
 /// A file of a message.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use diesel::sql_types::{BigInt, Integer, Nullable, SmallInt, Text};
-use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, Target, Timestamp, UserId};
 
 use crate::model::{Command, Entry, Event, Message, Outcome, Refusal, Send};
 use crate::schema::kind;
@@ -23,6 +24,8 @@ pub(crate) type AnswerColumns = (
     Text,
     Nullable<BigInt>,
     BigInt,
+    Nullable<BigInt>,
+    Nullable<Text>,
 );
 
 /// One entry that a command made, or the one that says that it was done before. Ordered by command, the
@@ -31,7 +34,7 @@ pub(crate) type AnswerColumns = (
 pub(crate) struct AnswerRow {
     /// The command's place in the batch.
     pub(crate) ord: i32,
-    /// One of [`DONE`], [`DONE_BEFORE`], [`DONE_DIFFERENTLY`], [`NO_SUCH_FILE`].
+    /// [`DONE`], [`DONE_BEFORE`], or why it was refused: see [`refusal`].
     pub(crate) outcome: i16,
     pub(crate) mailbox: i64,
     pub(crate) seq: i64,
@@ -44,14 +47,49 @@ pub(crate) struct AnswerRow {
     pub(crate) actor: i64,
     pub(crate) actor_name: String,
     pub(crate) read_at: Option<i64>,
-    /// When the message was taken, or read.
+    /// When the message was taken, read or changed.
     pub(crate) at: i64,
+    /// Who received the message, if it is of a conversation of two.
+    pub(crate) peer: Option<i64>,
+    /// What the entry says besides, as `mailbox_entries.detail` has it; of a changed text its subject and content.
+    pub(crate) detail: Option<String>,
 }
 
 pub(crate) const DONE: i16 = 0;
 pub(crate) const DONE_BEFORE: i16 = 1;
 pub(crate) const DONE_DIFFERENTLY: i16 = 2;
 pub(crate) const NO_SUCH_FILE: i16 = 3;
+pub(crate) const TOO_LATE: i16 = 4;
+pub(crate) const EMPTY: i16 = 5;
+pub(crate) const TOO_MANY_REACTIONS: i16 = 6;
+pub(crate) const NO_SUCH_MENTION: i16 = 7;
+/// The message to be answered, or to be changed, is not there for the actor.
+pub(crate) const NO_SUCH_MESSAGE: i16 = 8;
+/// The other party takes nothing from the actor.
+pub(crate) const NO_SUCH_RECIPIENT: i16 = 9;
+
+/// Why a command was refused; none if it was not.
+fn refusal(outcome: i16) -> Option<Refusal> {
+    Some(match outcome {
+        DONE | DONE_BEFORE => return None,
+        DONE_DIFFERENTLY => Refusal::ClientMessageIdReused,
+        NO_SUCH_FILE => Refusal::UnknownAttachment,
+        TOO_LATE => Refusal::TooLate,
+        EMPTY => Refusal::Empty,
+        TOO_MANY_REACTIONS => Refusal::TooManyReactions,
+        NO_SUCH_MENTION => Refusal::UnknownMention,
+        NO_SUCH_MESSAGE => Refusal::NotFound,
+        NO_SUCH_RECIPIENT => Refusal::UnknownRecipient,
+        _ => Refusal::Failed,
+    })
+}
+
+/// What was changed of a text, in the answer to an edit.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EditedText {
+    pub(crate) subject: String,
+    pub(crate) content: String,
+}
 
 /// The outcome of each command. One without a row was refused: its other party is not there.
 pub(crate) fn outcomes(commands: &[&Command], rows: Vec<AnswerRow>) -> Vec<Outcome> {
@@ -61,23 +99,26 @@ pub(crate) fn outcomes(commands: &[&Command], rows: Vec<AnswerRow>) -> Vec<Outco
         .map(|(ord, command)| {
             let Some(first) = rows.next_if(|row| row.ord == ord) else {
                 return Outcome::Refused(match command {
-                    Command::Send(_) => Refusal::UnknownRecipient,
-                    Command::MarkRead { .. } | Command::Delete { .. } => Refusal::NotFound,
+                    Command::Send(Send { to: Target::User(_), .. }) => Refusal::UnknownRecipient,
+                    _ => Refusal::NotFound,
                 });
             };
             let message = message(command, &first);
-            match first.outcome {
-                DONE_DIFFERENTLY => Outcome::Refused(Refusal::ClientMessageIdReused),
-                NO_SUCH_FILE => Outcome::Refused(Refusal::UnknownAttachment),
-                DONE_BEFORE => Outcome::Repeated(entry(&first, message.as_ref())),
-                _ => {
-                    let mut entries = vec![entry(&first, message.as_ref())];
-                    while let Some(row) = rows.next_if(|row| row.ord == ord) {
-                        entries.push(entry(&row, message.as_ref()));
-                    }
-                    Outcome::Committed(entries)
-                }
+            if let Some(refusal) = refusal(first.outcome) {
+                return Outcome::Refused(refusal);
             }
+            let is_repeat = first.outcome == DONE_BEFORE;
+            let Some(first) = entry(&first, message.as_ref()) else {
+                return Outcome::Refused(Refusal::Failed);
+            };
+            if is_repeat {
+                return Outcome::Repeated(first);
+            }
+            let mut entries = vec![first];
+            while let Some(row) = rows.next_if(|row| row.ord == ord) {
+                entries.extend(entry(&row, message.as_ref()));
+            }
+            Outcome::Committed(entries)
         })
         .collect()
 }
@@ -92,13 +133,18 @@ fn message(command: &Command, row: &AnswerRow) -> Option<Arc<Message>> {
         conversation: ConversationId(row.conversation),
         sender: send.sender,
         sender_name: row.actor_name.clone(),
-        recipient: send.recipient,
+        recipient: row.peer.map(UserId),
         subject: send.subject.clone(),
         content: send.content.clone(),
         created_at: Timestamp(row.at),
         is_read: row.read_at.is_some(),
         client_message_id: Some(send.client_message_id.clone()).filter(|id| !id.starts_with(Send::GENERATED)),
         attachments: send.attachments.clone(),
+        reply_to: send.reply_to,
+        mentions: send.mentions.clone(),
+        edited_at: None,
+        read_count: None,
+        reactions: Vec::new(),
     }))
 }
 
@@ -108,18 +154,47 @@ pub(crate) fn messages(list: Option<&str>, one: i64) -> Vec<MessageId> {
     list.unwrap_or_else(|| vec![MessageId(one)])
 }
 
-fn entry(row: &AnswerRow, message: Option<&Arc<Message>>) -> Entry {
-    let messages = messages(row.messages.as_deref(), row.message);
+/// None if a part cannot be read that its kind must have.
+fn entry(row: &AnswerRow, message: Option<&Arc<Message>>) -> Option<Entry> {
+    let detail = row.detail.as_deref();
     let event = match (row.kind, message) {
         (kind::SENT, Some(message)) => Event::Sent(Arc::clone(message)),
         (kind::RECEIVED, Some(message)) => Event::Received(Arc::clone(message)),
+        (kind::READ, _) => Event::Read { messages: messages(row.messages.as_deref(), row.message) },
         (kind::RECEIPT, _) => Event::Receipt {
-            messages,
+            messages: messages(row.messages.as_deref(), row.message),
             reader: UserId(row.actor),
             read_at: Timestamp(row.read_at.unwrap_or(row.at)),
+            counts: counts(detail)?,
         },
         (kind::DELETED, _) => Event::Deleted { message: MessageId(row.message) },
-        _ => Event::Read { messages },
+        (kind::EDITED, _) => {
+            let EditedText { subject, content } = read(detail)?;
+            Event::Edited {
+                message: MessageId(row.message),
+                conversation: ConversationId(row.conversation),
+                subject,
+                content,
+                edited_at: Timestamp(row.at),
+            }
+        }
+        (kind::REACTED, _) => Event::Reacted {
+            message: MessageId(row.message),
+            conversation: ConversationId(row.conversation),
+            user: UserId(row.actor),
+            reaction: read(detail)?,
+        },
+        _ => return None,
     };
-    Entry { mailbox: MailboxId(row.mailbox), seq: Seq(row.seq), unread: row.unread, event }
+    Some(Entry { mailbox: MailboxId(row.mailbox), seq: Seq(row.seq), unread: row.unread, event })
+}
+
+/// What stands in `mailbox_entries.detail`.
+pub(crate) fn read<'a, T: Deserialize<'a>>(detail: Option<&'a str>) -> Option<T> {
+    serde_json::from_str(detail?).ok()
+}
+
+/// How many have read each message of a receipt; none where it is of a conversation of two.
+pub(crate) fn counts(detail: Option<&str>) -> Option<Vec<i64>> {
+    detail.map_or(Some(Vec::new()), |detail| serde_json::from_str(detail).ok())
 }

@@ -10,7 +10,7 @@ use switchboard_protocol::UserId;
 use tokio::time::Instant;
 
 use crate::error::StoreError;
-use crate::model::{Command, Outcome, Refusal};
+use crate::model::{Command, Edit, Outcome, Refusal};
 use crate::postgres::PostgresCommitter;
 use crate::store::{Backend, Store};
 
@@ -64,7 +64,7 @@ impl Committer {
 
     /// Commits some of the batch and fills in their outcomes. What has had none is left as it was.
     ///
-    /// Deletions have statements of their own: each stretch of them is a transaction, and what is between.
+    /// Each class of commands has statements of its own, and so its own transactions: see [`stretches`].
     async fn take_turn(
         &mut self,
         batch: &Arc<[Command]>,
@@ -72,10 +72,9 @@ impl Committer {
         deadline: Instant,
         outcomes: &mut [Outcome],
     ) -> Result<(), StoreError> {
-        let is_delete = |index: &usize| matches!(batch[*index], Command::Delete { .. });
         let mut is_first = true;
-        for stretch in turn.chunk_by(|a, b| is_delete(a) == is_delete(b)) {
-            match self.take_stretch(batch, stretch, deadline, outcomes).await {
+        for stretch in stretches(batch, turn) {
+            match self.take_stretch(batch, &stretch, deadline, outcomes).await {
                 Err(error) if is_first => return Err(error),
                 // The rest stays without an outcome.
                 Err(_) => break,
@@ -123,7 +122,7 @@ impl Committer {
             if Instant::now() >= deadline {
                 break;
             }
-            let actor = actor(&batch[*index]);
+            let actor = batch[*index].actor();
             if held_up.contains(&actor) {
                 continue;
             }
@@ -169,14 +168,61 @@ impl Committer {
         turn: &[usize],
         deadline: Instant,
     ) -> Result<Vec<Outcome>, StoreError> {
+        let is_alone = turn.first().is_some_and(|index| class(&batch[*index]) == Class::Alone);
         match &*self.store.backend {
             Backend::Postgres(postgres) => {
                 let commands: Vec<_> = turn.iter().map(|index| &batch[*index]).collect();
                 self.postgres.commit(postgres, &commands, deadline).await
             }
+            Backend::Sqlite(sqlite) if is_alone => {
+                let mut outcomes = Vec::with_capacity(turn.len());
+                for index in turn {
+                    outcomes.push(sqlite.carry_out(&batch[*index]).await?);
+                }
+                Ok(outcomes)
+            }
             Backend::Sqlite(sqlite) => sqlite.commit(Arc::clone(batch), turn.to_vec()).await,
         }
     }
+}
+
+/// Commands that one transaction may have together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Sends and read marks: most of what there is.
+    Hot,
+    /// What is done to a message.
+    OfMessage,
+    /// What is rare: each has a transaction of its own.
+    Alone,
+}
+
+/// Which one it is of.
+pub(crate) fn class(command: &Command) -> Class {
+    match command {
+        Command::Send(_) | Command::MarkRead { .. } => Class::Hot,
+        Command::Delete { .. } | Command::Edit(_) | Command::React { .. } => Class::OfMessage,
+        Command::Group { .. } | Command::Own { .. } => Class::Alone,
+    }
+}
+
+/// Parts a turn into transactions, as few as the order of each actor's commands allows: what another asked for at the same
+/// time may be done before or after.
+fn stretches(batch: &[Command], turn: &[usize]) -> Vec<Vec<usize>> {
+    let mut stretches: Vec<(Class, Vec<usize>)> = Vec::new();
+    let mut latest: HashMap<UserId, usize> = HashMap::new();
+    for &index in turn {
+        let (class, actor) = (class(&batch[index]), batch[index].actor());
+        let from = latest.get(&actor).copied().unwrap_or(0);
+        let fits = |(of, _): &(Class, Vec<usize>)| *of == class && class != Class::Alone;
+        let at = stretches[from..].iter().position(fits).map_or(stretches.len(), |at| from + at);
+        if at == stretches.len() {
+            stretches.push((class, Vec::new()));
+        }
+        stretches[at].1.push(index);
+        latest.insert(actor, at);
+    }
+    stretches.into_iter().map(|(_, stretch)| stretch).collect()
 }
 
 /// A command that stands behind another of the same batch.
@@ -230,22 +276,13 @@ fn sort(batch: &[Command], behind: Vec<Behind>, outcomes: &mut [Outcome]) -> (Ve
     (repeats, others)
 }
 
-/// Who asked for it.
-fn actor(command: &Command) -> UserId {
-    match command {
-        Command::Send(send) => send.sender,
-        Command::MarkRead { reader, .. } => *reader,
-        Command::Delete { actor, .. } => *actor,
-    }
-}
-
 /// What no transaction may change twice.
 #[derive(PartialEq, Eq, Hash)]
 enum Key<'a> {
     Send(i64, &'a str),
     File(i64),
     Read(i64, i64),
-    Delete(i64),
+    OfMessage(i64),
 }
 
 fn keys(command: &Command) -> Box<dyn Iterator<Item = Key<'_>> + '_> {
@@ -258,7 +295,11 @@ fn keys(command: &Command) -> Box<dyn Iterator<Item = Key<'_>> + '_> {
             Box::new(messages.iter().map(|message| Key::Read(reader.0, message.0)))
         }
         // By whomever.
-        Command::Delete { message, .. } => Box::new(std::iter::once(Key::Delete(message.0))),
+        Command::Delete { message, .. }
+        | Command::Edit(Edit { message, .. })
+        | Command::React { message, .. } => Box::new(std::iter::once(Key::OfMessage(message.0))),
+        // Each is alone in its transaction.
+        Command::Group { .. } | Command::Own { .. } => Box::new(std::iter::empty()),
     }
 }
 

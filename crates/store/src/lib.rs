@@ -20,6 +20,7 @@ mod answer;
 mod attachments;
 pub mod audit;
 mod committer;
+mod conversations;
 mod credentials;
 mod error;
 pub mod explain;
@@ -40,13 +41,15 @@ mod users;
 pub use accounts::NewAccount;
 pub use attachments::StoredFile;
 pub use committer::Committer;
+pub use conversations::{Audience, Found, Membership, Party, Talk, Version};
 pub use credentials::{ApiKey, ApiKeyId, LiveSession, NewTicket, Redeemed, SessionId};
 pub use error::StoreError;
 pub use health::{Health, PoolState};
-pub use lists::{Listed, Lists, Person, Talk};
+pub use lists::{Listed, Lists, Person};
 pub use migrations::Schema;
 pub use model::{
-    Account, Command, Entry, Event, FileLabel, Head, Import, Message, Outcome, Refusal, Send as SendCommand,
+    Account, BlockChange, Command, Edit, Entry, Event, FileLabel, GroupAct, Head, Import, Message, Outcome,
+    OwnAct, ReactionChange, ReceiptsChange, Refusal, Send as SendCommand,
 };
 pub use revocations::{Revocation, Revocations};
 pub use store::Store;

@@ -8,7 +8,7 @@ mod statement;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
-use switchboard_protocol::{ConversationId, MessageId, UserId};
+use switchboard_protocol::{MessageId, UserId};
 
 use self::statement::{Conversations, LatestUnread, ReceivedAndSent, Row, Statement, message};
 use crate::error::StoreError;
@@ -54,19 +54,6 @@ pub struct Lists {
     pub received: Vec<Listed>,
     /// Sent.
     pub sent: Vec<Listed>,
-}
-
-/// A conversation, as one of its members sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Talk {
-    /// The conversation.
-    pub conversation: ConversationId,
-    /// The other member, or the same in a conversation with oneself.
-    pub other: Person,
-    /// Its latest message that was not deleted.
-    pub last: Message,
-    /// Messages received in it and not read; 100 stands for more.
-    pub unread: i64,
 }
 
 /// An id, a user name, a full name, a role.
@@ -120,29 +107,6 @@ impl Store {
         let rows: Vec<Row> = read!(self, connection => query.load(connection))?;
         let messages = rows.into_iter().map(|row| message(row, reader).map(|(message, _)| message));
         messages.collect::<Option<_>>().ok_or_else(|| incomplete(reader))
-    }
-
-    /// Up to `limit` conversations of a user in which there is a message for them, the one with the latest first;
-    /// only those whose latest is older than `before`.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Interrupted`], and [`StoreError::Rejected`] for a message whose
-    /// files cannot be read.
-    pub async fn conversations(
-        &self,
-        reader: &Account,
-        before: Option<MessageId>,
-        limit: i64,
-    ) -> Result<Vec<Talk>, StoreError> {
-        let before = before.map(|message| message.0);
-        let query = conversations(reader.id.0, reader.mailbox.0, before, limit);
-        let rows: Vec<Row> = read!(self, connection => query.load(connection))?;
-        let talk = |row: Row| {
-            let unread = row.0;
-            let (last, other) = message(row, reader)?;
-            Some(Talk { conversation: last.conversation, other, last, unread })
-        };
-        rows.into_iter().map(talk).collect::<Option<_>>().ok_or_else(|| incomplete(reader))
     }
 
     /// Up to `limit` users with a higher id than `after`, by id, without those that are disabled; with `query`, those

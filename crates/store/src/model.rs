@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use switchboard_protocol::{AttachmentId, ConversationId, MailboxId, MessageId, Seq, Timestamp, UserId};
+use switchboard_protocol::server_frame::ReactionCount;
+use switchboard_protocol::{
+    AttachmentId, ConversationId, ConversationSettings, GroupChange, MailboxId, MessageId, Role, Seq, Target,
+    Timestamp, UserId,
+};
 
 /// A user and their mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +68,147 @@ pub enum Command {
         /// What.
         message: MessageId,
     },
+    /// Change the text of a message that the actor sent.
+    Edit(Edit),
+    /// Set a reaction to a message, or take it back.
+    React {
+        /// Whose.
+        actor: UserId,
+        /// To what.
+        message: MessageId,
+        /// The reaction.
+        reaction: String,
+        /// Whether it is set.
+        is_set: bool,
+        /// Whether [`Send::only_in_groups`] holds.
+        only_in_groups: bool,
+    },
+    /// Make a group, or change one.
+    Group {
+        /// Who does it.
+        actor: UserId,
+        /// What.
+        act: GroupAct,
+        /// Whether [`Send::only_in_groups`] holds.
+        only_in_groups: bool,
+    },
+    /// Change what is a user's own.
+    Own {
+        /// Whose.
+        user: UserId,
+        /// What.
+        act: OwnAct,
+    },
 }
 
 impl Command {
     /// Messages that one command may mark as read.
     pub const MOST_READ: usize = 200;
+
+    /// Who asked for it.
+    #[must_use]
+    pub fn actor(&self) -> UserId {
+        match self {
+            Self::Send(send) => send.sender,
+            Self::Edit(edit) => edit.actor,
+            Self::MarkRead { reader: actor, .. }
+            | Self::Delete { actor, .. }
+            | Self::React { actor, .. }
+            | Self::Group { actor, .. }
+            | Self::Own { user: actor, .. } => *actor,
+        }
+    }
+}
+
+/// Another text for a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// Who changes it.
+    pub actor: UserId,
+    /// Which.
+    pub message: MessageId,
+    /// The subject; none leaves it.
+    pub subject: Option<String>,
+    /// The text. Without any, the message must have files.
+    pub content: String,
+    /// How long after it was sent a message may be changed, in microseconds.
+    pub within: i64,
+    /// Whether the text before is kept.
+    pub keep: bool,
+    /// Whether [`Send::only_in_groups`] holds.
+    pub only_in_groups: bool,
+}
+
+/// What is done to a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupAct {
+    /// It is made; the actor owns it.
+    Create {
+        /// Its title.
+        title: String,
+        /// The other members, at most 99, none of them twice.
+        members: Vec<UserId>,
+        /// Names it for the actor, so that making it again is safe.
+        client_conversation_id: String,
+    },
+    /// It gets another title.
+    Title {
+        /// Which.
+        group: ConversationId,
+        /// The title.
+        title: String,
+    },
+    /// It gets more members.
+    Add {
+        /// Which.
+        group: ConversationId,
+        /// Whom, none of them twice; who is a member already is left out.
+        users: Vec<UserId>,
+    },
+    /// A member goes, the actor or by an owner.
+    Remove {
+        /// Which.
+        group: ConversationId,
+        /// Whom.
+        user: UserId,
+    },
+    /// A member gets another role.
+    Role {
+        /// Which.
+        group: ConversationId,
+        /// Whom.
+        user: UserId,
+        /// The role.
+        role: Role,
+    },
+}
+
+/// What a user changes of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnAct {
+    /// What a conversation is to them. What is none stays as it is.
+    Conversation {
+        /// Which.
+        conversation: ConversationId,
+        /// Whether its messages are not to be announced.
+        is_muted: Option<bool>,
+        /// Whether it is put away.
+        is_archived: Option<bool>,
+        /// What they began to write in it.
+        draft: Option<String>,
+    },
+    /// They block somebody, or no longer.
+    Block {
+        /// Whom.
+        user: UserId,
+        /// Whether they are blocked.
+        is_blocked: bool,
+    },
+    /// Whether senders learn that they read messages.
+    Receipts {
+        /// Whether they do.
+        send: bool,
+    },
 }
 
 /// A message to be sent.
@@ -77,7 +217,7 @@ pub struct Send {
     /// Who sends.
     pub sender: UserId,
     /// Who receives.
-    pub recipient: UserId,
+    pub to: Target,
     /// The subject; may be empty.
     pub subject: String,
     /// The text.
@@ -86,6 +226,12 @@ pub struct Send {
     pub client_message_id: String,
     /// Files that the sender uploaded, and that no message has taken yet.
     pub attachments: Vec<FileLabel>,
+    /// What it answers: a message of the same conversation, that the sender has.
+    pub reply_to: Option<MessageId>,
+    /// Members whom it names, ascending, none of them twice.
+    pub mentions: Vec<UserId>,
+    /// Whether only members of a shared group may write to each other. To oneself anybody may.
+    pub only_in_groups: bool,
 }
 
 /// What the readers of a message see of a file. Also how it stands beside the message in the store, as JSON.
@@ -118,11 +264,21 @@ impl Send {
     /// What begins a client message id that the service gave itself: a space, which no client's id contains.
     pub const GENERATED: char = ' ';
 
+    /// Who is mentioned, as the store keeps it; none for nobody.
+    pub(crate) fn mentions_as_json(&self) -> Option<String> {
+        // Numbers: writing them cannot fail.
+        if self.mentions.is_empty() { None } else { serde_json::to_string(&self.mentions).ok() }
+    }
+
     /// Tells this request from another one under the same client message id: 64 bits of SHA-256.
     #[must_use]
     pub fn request_hash(&self) -> i64 {
         let mut hash = Sha256::new();
-        hash.update(self.recipient.0.to_be_bytes());
+        match self.to {
+            Target::User(user) => hash.update(user.0.to_be_bytes()),
+            // No user's id is negative.
+            Target::Conversation(conversation) => hash.update((-conversation.0).to_be_bytes()),
+        }
         hash.update((self.subject.len() as u64).to_be_bytes());
         hash.update(&self.subject);
         hash.update(&self.content);
@@ -130,6 +286,12 @@ impl Send {
             // No content ends like this: U+0000 is refused.
             hash.update([0]);
             hash.update(file.id.0.to_be_bytes());
+        }
+        for (mark, id) in
+            self.reply_to.iter().map(|id| (1_u8, id.0)).chain(self.mentions.iter().map(|id| (2, id.0)))
+        {
+            hash.update([0, mark]);
+            hash.update(id.to_be_bytes());
         }
         let digest = hash.finalize();
         i64::from_be_bytes(std::array::from_fn(|index| digest[index]))
@@ -150,10 +312,23 @@ pub enum Outcome {
 /// Why a command changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no such recipient.
+    /// There is no such recipient, or not for this sender: the two share no group where they must, or the recipient
+    /// blocked the sender.
     UnknownRecipient,
-    /// The actor has no such message.
+    /// The actor has no such message or conversation.
     NotFound,
+    /// The actor does not own the group.
+    NotOwner,
+    /// The group would have more members than it may.
+    GroupFull,
+    /// The message is too old to be changed.
+    TooLate,
+    /// It would be said with nothing.
+    Empty,
+    /// The actor has set as many reactions on the message as may be.
+    TooManyReactions,
+    /// Somebody is mentioned who is no member.
+    UnknownMention,
     /// The sender did not upload such a file, or a message has it.
     UnknownAttachment,
     /// The client message id names another message.
@@ -198,14 +373,87 @@ pub enum Event {
         reader: UserId,
         /// When.
         read_at: Timestamp,
+        /// In a group: how many have read each of them. Else empty.
+        counts: Vec<i64>,
     },
     /// A message was deleted.
     Deleted {
         /// The message.
         message: MessageId,
     },
-    /// It said something of a message that was deleted since.
+    /// The text of a message was changed.
+    Edited {
+        /// The message.
+        message: MessageId,
+        /// Its conversation.
+        conversation: ConversationId,
+        /// The subject; may be empty.
+        subject: String,
+        /// The text.
+        content: String,
+        /// When.
+        edited_at: Timestamp,
+    },
+    /// A reaction to a message was set or taken back.
+    Reacted {
+        /// The message.
+        message: MessageId,
+        /// Its conversation.
+        conversation: ConversationId,
+        /// Whose.
+        user: UserId,
+        /// What.
+        reaction: ReactionChange,
+    },
+    /// A group was made, or changed.
+    Group {
+        /// Which.
+        group: ConversationId,
+        /// By whom.
+        actor: UserId,
+        /// How.
+        change: GroupChange,
+    },
+    /// What a conversation is to the owner was changed.
+    Conversation {
+        /// Which.
+        conversation: ConversationId,
+        /// All of it.
+        settings: ConversationSettings,
+    },
+    /// The owner blocked somebody, or no longer does.
+    Block(BlockChange),
+    /// Whether the owner sends receipts was changed.
+    Receipts(ReceiptsChange),
+    /// It said something of a message that was deleted since, or of a group that the owner is no member of.
     Void,
+}
+
+/// A reaction that was set or taken back. Also how it stands in `mailbox_entries.detail`, as the other changes here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReactionChange {
+    /// The reaction.
+    pub reaction: String,
+    /// Whether it was set.
+    pub is_set: bool,
+    /// How many have it set, after this.
+    pub count: i64,
+}
+
+/// Somebody is blocked, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockChange {
+    /// Whom.
+    pub user_id: UserId,
+    /// Whether they are.
+    pub is_blocked: bool,
+}
+
+/// Receipts are sent, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptsChange {
+    /// Whether they are.
+    pub send_receipts: bool,
 }
 
 /// A message.
@@ -219,8 +467,8 @@ pub struct Message {
     pub sender: UserId,
     /// Full name of the sender, else their user name.
     pub sender_name: String,
-    /// Who received it.
-    pub recipient: UserId,
+    /// Who received it; none in a group.
+    pub recipient: Option<UserId>,
     /// The subject; may be empty.
     pub subject: String,
     /// The text.
@@ -233,6 +481,16 @@ pub struct Message {
     pub client_message_id: Option<String>,
     /// Its files.
     pub attachments: Vec<FileLabel>,
+    /// What it answers.
+    pub reply_to: Option<MessageId>,
+    /// Members whom it names.
+    pub mentions: Vec<UserId>,
+    /// When its text was last changed.
+    pub edited_at: Option<Timestamp>,
+    /// In a group, to its sender: how many have read it.
+    pub read_count: Option<i64>,
+    /// Reactions to it; only in pages and lists.
+    pub reactions: Vec<ReactionCount>,
 }
 
 /// A user to be created, or renamed if the user name exists.

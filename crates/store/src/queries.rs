@@ -73,9 +73,12 @@ pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
         // Whatever it said, it says it no more.
         _ if hidden_at.is_some() => Event::Void,
         (kind::READ, Some(id)) => Event::Read { messages: messages(id) },
-        (kind::RECEIPT, Some(id)) => {
-            Event::Receipt { messages: messages(id), reader: UserId(actor?), read_at: Timestamp(read_at?) }
-        }
+        (kind::RECEIPT, Some(id)) => Event::Receipt {
+            messages: messages(id),
+            reader: UserId(actor?),
+            read_at: Timestamp(read_at?),
+            counts: Vec::new(),
+        },
         (kind::DELETED, Some(id)) => Event::Deleted { message: id },
         (kind::SENT | kind::RECEIVED, Some(id)) => {
             let (sender, subject, content, client_message_id, created_at, attachments) = text;
@@ -85,13 +88,18 @@ pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
                 conversation: ConversationId(conversation),
                 sender: UserId(sender),
                 sender_name: display_name(name.0?, name.1?),
-                recipient: UserId(pair.0? + pair.1? - sender),
+                recipient: Some(UserId(pair.0? + pair.1? - sender)),
                 subject: subject?,
                 content: content?,
                 created_at: Timestamp(created_at?),
                 is_read: read_at.is_some(),
                 client_message_id: client_message_id.filter(|id| !id.starts_with(Send::GENERATED)),
                 attachments: FileLabel::from_json(attachments.as_deref())?,
+                reply_to: None,
+                mentions: Vec::new(),
+                edited_at: None,
+                read_count: None,
+                reactions: Vec::new(),
             });
             if kind == kind::SENT { Event::Sent(message) } else { Event::Received(message) }
         }
@@ -183,13 +191,18 @@ pub(crate) fn message(row: MessageRow, reader: UserId) -> Option<Message> {
         conversation: ConversationId(conversation),
         sender: UserId(sender),
         sender_name: display_name(name.0, name.1),
-        recipient: UserId(pair.0? + pair.1? - sender),
+        recipient: Some(UserId(pair.0? + pair.1? - sender)),
         subject,
         content,
         created_at: Timestamp(created_at),
         is_read: read_at.is_some(),
         client_message_id: own.then_some(client_message_id),
         attachments: FileLabel::from_json(attachments.as_deref())?,
+        reply_to: None,
+        mentions: Vec::new(),
+        edited_at: None,
+        read_count: None,
+        reactions: Vec::new(),
     })
 }
 

@@ -17,6 +17,8 @@ diesel::table! {
         role -> Text,
         password_hash -> Nullable<Text>,
         external_subject -> Nullable<Text>,
+        send_receipts -> Bool,
+        last_seen_at -> Nullable<BigInt>,
     }
 }
 
@@ -38,6 +40,9 @@ diesel::table! {
         user_low -> Nullable<BigInt>,
         user_high -> Nullable<BigInt>,
         created_at -> BigInt,
+        title -> Text,
+        creator_id -> Nullable<BigInt>,
+        client_conversation_id -> Nullable<Text>,
     }
 }
 
@@ -45,6 +50,11 @@ diesel::table! {
     members (conversation_id, user_id) {
         conversation_id -> BigInt,
         user_id -> BigInt,
+        since -> BigInt,
+        role -> SmallInt,
+        is_muted -> Bool,
+        is_archived -> Bool,
+        draft -> Text,
     }
 }
 
@@ -60,6 +70,36 @@ diesel::table! {
         created_at -> BigInt,
         attachments -> Nullable<Text>,
         deleted_at -> Nullable<BigInt>,
+        reply_to_id -> Nullable<BigInt>,
+        mention_ids -> Nullable<Text>,
+        edited_at -> Nullable<BigInt>,
+        read_count -> BigInt,
+    }
+}
+
+diesel::table! {
+    message_versions (message_id, edited_at) {
+        message_id -> BigInt,
+        edited_at -> BigInt,
+        subject -> Text,
+        content -> Text,
+    }
+}
+
+diesel::table! {
+    reactions (message_id, user_id, reaction) {
+        message_id -> BigInt,
+        user_id -> BigInt,
+        reaction -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    blocks (blocker_id, blocked_id) {
+        blocker_id -> BigInt,
+        blocked_id -> BigInt,
+        created_at -> BigInt,
     }
 }
 
@@ -76,6 +116,8 @@ diesel::table! {
         hidden_at -> Nullable<BigInt>,
         message_ids -> Nullable<Text>,
         credential_id -> Nullable<BigInt>,
+        detail -> Nullable<Text>,
+        is_silent -> Nullable<SmallInt>,
     }
 }
 
@@ -138,6 +180,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     tickets,
     api_keys,
     attachments,
+    message_versions,
+    reactions,
+    blocks,
 );
 
 /// The kinds of entries, as they stand in `mailbox_entries.kind`.
@@ -147,10 +192,19 @@ pub(crate) mod kind {
     pub(crate) const READ: i16 = 3;
     pub(crate) const RECEIPT: i16 = 4;
     pub(crate) const DELETED: i16 = 5;
+    pub(crate) const EDITED: i16 = 6;
+    pub(crate) const REACTED: i16 = 7;
+    /// A change of a group.
+    pub(crate) const GROUP: i16 = 8;
+    /// What a conversation is to the owner.
+    pub(crate) const CONVERSATION: i16 = 9;
     // Of the system mailbox.
     pub(crate) const USER_ENDED: i16 = 10;
     pub(crate) const SESSION_ENDED: i16 = 11;
     pub(crate) const API_KEY_ENDED: i16 = 12;
+    // Of the owner of the mailbox, again.
+    pub(crate) const BLOCKED: i16 = 13;
+    pub(crate) const RECEIPTS: i16 = 14;
 }
 
 /// The conversation of entries that are of none.
@@ -158,3 +212,12 @@ pub(crate) const NO_CONVERSATION: i64 = 0;
 
 /// The kind of a conversation of two, as it stands in `conversations.kind`.
 pub(crate) const DIRECT: i16 = 1;
+
+/// The kind of a group, likewise.
+pub(crate) const GROUP: i16 = 2;
+
+/// Roles, as they stand in `members.role`.
+pub(crate) mod role {
+    pub(crate) const MEMBER: i16 = 0;
+    pub(crate) const OWNER: i16 = 1;
+}

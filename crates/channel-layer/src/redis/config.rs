@@ -11,6 +11,8 @@ pub struct RedisConfig {
     /// The node's own channel, on which it publishes to itself and listens. No other node may use it, and nothing that
     /// is published to it reaches the receiver.
     pub probe_channel: Channel,
+    /// What the keys of leases begin with: the same on all nodes that share leases, and nobody else's. See [`LeaseConfig`](crate::LeaseConfig).
+    pub lease_prefix: String,
 }
 
 /// A Redis URL that cannot be used. Says nothing of the URL but its scheme.

@@ -25,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// rises has everything compared with the store.
 const STEADY: Duration = Duration::from_secs(2);
 
-/// The server that both links connect to.
+/// The server that all links connect to.
 #[derive(Clone)]
 pub(super) struct Server {
     client: Client,
@@ -70,6 +70,8 @@ pub(super) enum Loss {
     SubscribeTimeout,
     #[error("publishing failed: {}", describe(.0))]
     Publish(RedisError),
+    #[error("a lease could not be written: {}", describe(.0))]
+    Lease(RedisError),
     #[error("the server could not be asked: {}", describe(.0))]
     Inspect(RedisError),
     #[error("what is published does not come back")]
@@ -80,6 +82,11 @@ impl Loss {
     /// Whether a connection stood before.
     pub(super) fn is_of_a_connection(&self) -> bool {
         !matches!(self, Self::Connect(_) | Self::ConnectTimeout)
+    }
+
+    /// Whether the connection still stands, and the server answered that it will not write leases.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Lease(error) if error.code().is_some())
     }
 }
 

@@ -82,6 +82,7 @@ impl Node {
         let config = RedisConfig {
             url: url.to_owned(),
             probe_channel: Channel::new(format!("probe-{:032x}", rand::random::<u128>())),
+            lease_prefix: "test:lease".to_owned(),
         };
         let (layer, events) = connect_redis(config, &tracker, stop.clone())?;
         let node = Self::new(layer, events);

@@ -120,6 +120,21 @@ pub struct AttachmentsConfig {
     pub waiting_per_user: i64,
 }
 
+/// Section `messages`: what may be done with them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessagesConfig {
+    /// Whether only members of a shared group may write to each other.
+    #[serde(deserialize_with = "values::flag")]
+    pub only_in_groups: bool,
+    /// How long after it was sent a message may be changed, in seconds. See [`MessagesConfig::edit_within`].
+    #[serde(deserialize_with = "values::integer::<_, _, 0, 3_153_600_000>")]
+    pub edit_seconds: i64,
+    /// Whether what a message said before it was changed is kept.
+    #[serde(deserialize_with = "values::flag")]
+    pub keep_versions: bool,
+}
+
 /// Section `limits`: what one node grants.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -220,6 +235,14 @@ impl AttachmentsConfig {
     #[must_use]
     pub fn orphan_age(&self) -> Duration {
         Duration::from_secs(self.orphan_hours * 3600)
+    }
+}
+
+impl MessagesConfig {
+    /// How long after it was sent a message may be changed, in microseconds.
+    #[must_use]
+    pub fn edit_within(&self) -> i64 {
+        self.edit_seconds * 1_000_000
     }
 }
 

@@ -271,7 +271,7 @@ fn an_unknown_name_is_refused() {
         "[metrics]\non = true",
         &[],
         "`metrics` (from the file FILE) is no section of the configuration: expected one of \
-         `attachments`, `auth`, `channel_layer`, `limits`, `log`, `server`, `store`",
+         `attachments`, `auth`, `channel_layer`, `limits`, `log`, `messages`, `server`, `store`",
     );
     check_error("log = 'info'", &[], "`log` (from the file FILE) is not a section: write [log]");
     let overrides = Overrides { file: Some("/nowhere/x.toml".into()), ..Overrides::default() };

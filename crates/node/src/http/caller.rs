@@ -14,7 +14,7 @@ use super::access;
 use crate::auth::{
     API_KEY_PREFIX, AuthError, Claims, Subject, bearer, is_secret, secret_hash, session_token,
 };
-use crate::commands::{draining, too_fast};
+use crate::commands::{Actor, draining, too_fast};
 use crate::limits::{ConnectionPermit, HandshakePlace, RetryAfter};
 use crate::problem::ApiError;
 use crate::revocations::{Admission, Credential, Lease};
@@ -34,6 +34,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Who asks, for what is carried out.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor { user: self.account.id, mailbox: self.account.mailbox }
+    }
+
     /// How long their credentials still count.
     pub(crate) fn time_left(&self) -> Duration {
         time_until(self.expires_at)

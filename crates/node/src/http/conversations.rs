@@ -26,20 +26,21 @@ pub(super) async fn page(
     let permit = admit(&node, &caller)?;
     let (limit, before, account) = (page_size(query.limit), query.before, caller.account);
     let talks =
-        node.with_store(|store| async move { store.conversations(&account, before, limit + 1).await });
-    let (talks, has_more) = fill(talks.await?, limit, |talk| &talk.last.content);
-    let before = talks.last().filter(|_| has_more).map(|talk| talk.last.id);
-    let conversations = talks.iter().map(conversation).collect();
+        node.with_store(|store| async move { store.conversations(&account, before, None, limit + 1).await });
+    let (talks, has_more) = fill(talks.await?, limit, |talk| talk.last.as_ref().map_or("", |last| &last.content));
+    let before = talks.last().filter(|_| has_more).map(|talk| talk.position);
+    let conversations = talks.iter().filter_map(conversation).collect();
     Ok(hold(HttpResponse::Ok().json(ConversationsPage { conversations, before }), permit))
 }
 
-fn conversation(talk: &Talk) -> Conversation {
-    Conversation {
+fn conversation(talk: &Talk) -> Option<Conversation> {
+    let switchboard_store::Party::User(other) = &talk.party else { return None };
+    Some(Conversation {
         id: talk.conversation,
-        user: users::user(&talk.other),
-        last_message: data(&talk.last),
+        user: users::user(other),
+        last_message: data(talk.last.as_ref()?),
         unread_count: talk.unread,
-    }
+    })
 }
 
 /// A page of a conversation, newest first.

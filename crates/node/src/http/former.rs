@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use switchboard_protocol::former::{Deleted, ListedUser, Notification, Notifications, UnreadCount, Users};
-use switchboard_protocol::{ErrorCode, Status};
+use switchboard_protocol::{ClientFrame, ErrorCode, Status};
 use switchboard_store::{Message, Refusal};
 
 use self::refusal::FormerError;
@@ -19,7 +19,7 @@ use super::caller::{admit, authenticate, check_origin_of_login};
 use super::held::hold;
 use super::{NodeData, accounts, attachments, messages};
 use crate::attachments::{FormLimits, form};
-use crate::commands::{self, Done, carry_out};
+use crate::commands::{self, Done, act};
 use crate::packet::shown_subject;
 
 /// The routes.
@@ -75,8 +75,8 @@ async fn delete(
     path: web::Path<String>,
 ) -> Result<HttpResponse, FormerError> {
     let caller = authenticate(&node, &request).await?;
-    let command = commands::delete(&node, caller.account.id, messages::message_of(&path)?)?;
-    match carry_out(&node, command).await? {
+    let frame = ClientFrame::DeleteMessage { message_id: messages::message_of(&path)? };
+    match act(&node, caller.actor(), frame).await? {
         Done::Now(_) => Ok(HttpResponse::Ok()
             .json(Deleted { status: Status::Success, message: "Message deleted".to_owned() })),
         Done::Before(_) => Err(commands::explain(Refusal::NotFound).into()),

@@ -2,14 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use switchboard_protocol::api::{NewMessage, Read, Sent};
-use switchboard_protocol::client_frame::{SendMessage, parse_id};
+use switchboard_protocol::client_frame::{ReadMark, parse_id};
 use switchboard_protocol::problem::Problem;
-use switchboard_protocol::{ErrorCode, MessageId, Status};
+use switchboard_protocol::{ClientFrame, ErrorCode, MessageId, Status};
 use switchboard_store::{Entry, Event};
 
 use super::caller::{authenticate, while_let_in};
 use super::{NodeData, body};
-use crate::commands::{self, Done, carry_out};
+use crate::commands::{self, Done, act};
 use crate::packet::data;
 use crate::problem::ApiError;
 
@@ -23,9 +23,9 @@ pub(super) async fn send(
 ) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
     let text = while_let_in(&caller.lease(&node), body::text(&request, payload)).await?;
-    let message = SendMessage::parse(&text).map_err(|error| ApiError::new(error.code, error.message))?;
-    let command = commands::send(&node, caller.account.id, message).await?;
-    let done = carry_out(&node, command).await?;
+    let frame = ClientFrame::parse_body("send_message", &text, &[]);
+    let frame = frame.map_err(|error| ApiError::new(error.code, error.message))?;
+    let done = act(&node, caller.actor(), frame).await?;
     let mut response = match done {
         Done::Now(_) => HttpResponse::Created(),
         Done::Before(_) => HttpResponse::Ok(),
@@ -52,8 +52,8 @@ pub(super) async fn read(
 ) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
     let message_id = message_of(&path)?;
-    let command = commands::mark_read(&node, caller.account.id, message_id)?;
-    let done = carry_out(&node, command).await?;
+    let frame = ClientFrame::MarkAsRead(ReadMark::Message { message_id });
+    let done = act(&node, caller.actor(), frame).await?;
     let Entry { seq, unread, .. } = done.entry();
     let body = Read { seq: *seq, message_id, status: Status::Success, unread_count: *unread };
     Ok(HttpResponse::Ok().json(body))
@@ -68,8 +68,7 @@ pub(super) async fn delete(
     path: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
-    let command = commands::delete(&node, caller.account.id, message_of(&path)?)?;
-    carry_out(&node, command).await?;
+    act(&node, caller.actor(), ClientFrame::DeleteMessage { message_id: message_of(&path)? }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -3,15 +3,12 @@
 use bytestring::ByteString;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use switchboard_protocol::client_frame::SendMessage;
 use switchboard_protocol::problem::Problem;
-use switchboard_protocol::{
-    ClientFrame, Envelope, ErrorCode, ErrorFrame, MailboxId, RequestId, ServerFrame, UserId,
-};
+use switchboard_protocol::{ClientFrame, Envelope, ErrorCode, ErrorFrame, RequestId, ServerFrame, UserId};
 use switchboard_store::{Command, Head, Outcome, StoreError};
 use tracing::{Instrument, Span};
 
-use crate::commands;
+use crate::commands::{self, Actor, Asked};
 use crate::hub::stopping;
 use crate::packet::repeat;
 use crate::problem::ApiError;
@@ -48,8 +45,7 @@ pub(super) enum Reply {
 /// The requests of one session.
 pub(super) struct Requests<'a> {
     node: &'a Node,
-    user: UserId,
-    mailbox: MailboxId,
+    who: Actor,
     /// What comes of those under way.
     pub(super) answers: FuturesUnordered<BoxFuture<'static, Answer>>,
     /// The count that was asked for, from then until it is answered.
@@ -65,13 +61,13 @@ enum Count {
 }
 
 impl<'a> Requests<'a> {
-    pub(super) fn new(node: &'a Node, user: UserId, mailbox: MailboxId) -> Self {
-        Self { node, user, mailbox, answers: FuturesUnordered::new(), count: None }
+    pub(super) fn new(node: &'a Node, who: Actor) -> Self {
+        Self { node, who, answers: FuturesUnordered::new(), count: None }
     }
 
     /// Whose they are.
     pub(super) fn user(&self) -> UserId {
-        self.user
+        self.who.user
     }
 
     /// Whether there is room for another. Nothing is taken behind a count until it is answered.
@@ -92,46 +88,52 @@ impl<'a> Requests<'a> {
                 return Some(ServerFrame::Error(error.into()));
             }
         };
+        let kind = frame.name();
+        self.tally(kind);
         match frame {
-            ClientFrame::SendMessage(message) => {
-                self.tally("send_message");
-                self.send(message, request_id).instrument(taken("send_message")).await
-            }
-            ClientFrame::MarkAsRead { message_id } => {
-                self.tally("mark_as_read");
-                let origin = Origin { request_id, client_message_id: None };
-                let command = commands::mark_read(self.node, self.user, message_id);
-                self.submit(command, origin).instrument(taken("mark_as_read")).await
-            }
             ClientFrame::GetUnreadCount => {
-                self.tally("get_unread_count");
                 let origin = Origin { request_id, client_message_id: None };
-                if let Err(wait) = self.node.limits.check_request(self.user) {
+                if let Err(wait) = self.node.limits.check_request(self.who.user) {
                     return Some(refusal(origin, &commands::too_fast("too many questions", wait)));
                 }
                 self.count = Some(Count::Waits(origin));
                 self.count_if_settled();
                 None
             }
-            ClientFrame::Ping => {
-                self.tally("ping");
-                Some(ServerFrame::Pong { request_id })
-            }
+            ClientFrame::Ping => Some(ServerFrame::Pong { request_id }),
+            frame => self.ask(frame, request_id).instrument(taken(kind)).await,
         }
     }
 
-    /// Order on the socket is kept while files are looked up: no other frame is read meanwhile.
-    async fn send(&mut self, message: SendMessage, request_id: Option<RequestId>) -> Option<ServerFrame> {
-        let origin = Origin { request_id, client_message_id: message.client_message_id.clone() };
-        let command = commands::send(self.node, self.user, message).await;
-        self.submit(command, origin).await
+    /// Order on the socket is kept while something is looked up: no other frame is read meanwhile.
+    async fn ask(&mut self, frame: ClientFrame, request_id: Option<RequestId>) -> Option<ServerFrame> {
+        let client_message_id = match &frame {
+            ClientFrame::SendMessage(message) => message.client_message_id.clone(),
+            _ => None,
+        };
+        let origin = Origin { request_id, client_message_id };
+        match commands::prepare(self.node, self.who, frame).await {
+            Ok(Asked::Commands(commands)) => {
+                for command in commands {
+                    let refused = self.submit(command, origin.clone()).await;
+                    if refused.is_some() {
+                        return refused;
+                    }
+                }
+                None
+            }
+            Ok(Asked::Done(entry)) => {
+                let result = Ok(Done::Wrote(Outcome::Repeated(entry)));
+                self.answers.push(Box::pin(std::future::ready(Answer { origin, result })));
+                None
+            }
+            // STUB: typing and presence.
+            Ok(Asked::Other(_)) => None,
+            Err(error) => Some(refusal(origin, &error)),
+        }
     }
 
-    async fn submit(&mut self, command: Result<Command, ApiError>, origin: Origin) -> Option<ServerFrame> {
-        let command = match command {
-            Ok(command) => command,
-            Err(error) => return Some(refusal(origin, &error)),
-        };
+    async fn submit(&mut self, command: Command, origin: Origin) -> Option<ServerFrame> {
         match self.node.stop.run_until_cancelled(self.node.writer.submit(command)).await {
             Some(Ok(answer)) => {
                 let outcome = async move {
@@ -151,7 +153,7 @@ impl<'a> Requests<'a> {
             && let Some(Count::Waits(origin)) = self.count.take_if(|count| matches!(count, Count::Waits(_)))
         {
             self.count = Some(Count::Reads);
-            let (hub, mailbox) = (self.node.source.hub.clone(), self.mailbox);
+            let (hub, mailbox) = (self.node.source.hub.clone(), self.who.mailbox);
             self.answers.push(Box::pin(async move {
                 Answer { origin, result: hub.head(mailbox).await.map(Done::Counted) }
             }));

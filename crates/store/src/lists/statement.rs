@@ -145,13 +145,18 @@ pub(crate) fn message(row: Row, reader: &Account) -> Option<(Message, Person)> {
         conversation: ConversationId(conversation),
         sender: UserId(sender),
         sender_name,
-        recipient: if own { other.id } else { reader.id },
+        recipient: Some(if own { other.id } else { reader.id }),
         subject,
         content,
         created_at: Timestamp(created_at),
         is_read: read_at.is_some(),
         client_message_id: Some(client_message_id).filter(|id| own && !id.starts_with(Send::GENERATED)),
         attachments: FileLabel::from_json(attachments.as_deref())?,
+        reply_to: None,
+        mentions: Vec::new(),
+        edited_at: None,
+        read_count: None,
+        reactions: Vec::new(),
     };
     Some((message, other))
 }

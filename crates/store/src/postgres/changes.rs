@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text};
+use switchboard_protocol::Target;
 
 use crate::answer::AnswerColumns;
 use crate::model::{Command, FileLabel, Send};
@@ -19,7 +20,11 @@ pub(super) struct Changes<'a> {
     ord: Vec<i32>,
     op: Vec<i16>,
     actor: Vec<i64>,
-    peer: Vec<i64>,
+    recipient: Vec<i64>,
+    /// The conversation that a message is sent to; 0 where it goes by recipient.
+    target: Vec<i64>,
+    /// Those of them that there are, for the locks.
+    conversations: Vec<i64>,
     message: Vec<i64>,
     subject: Vec<&'a str>,
     content: Vec<&'a str>,
@@ -28,6 +33,10 @@ pub(super) struct Changes<'a> {
     /// What readers see of the files, as JSON; none without files.
     files: Vec<Option<String>>,
     n_files: Vec<i64>,
+    reply: Vec<Option<i64>>,
+    /// Who is mentioned, as JSON; none without anybody.
+    mentions: Vec<Option<String>>,
+    strict: Vec<bool>,
     /// The files, each with its command.
     file_ord: Vec<i32>,
     file: Vec<i64>,
@@ -43,47 +52,87 @@ impl<'a> Changes<'a> {
                     batch.owners.push(reader.0);
                     for message in messages {
                         batch.reads.push(message.0);
-                        batch.push(ord, 1, (reader.0, 0, message.0), ("", "", ""));
+                        batch.push(ord, 1, (reader.0, 0, 0, message.0), ("", "", ""));
                         batch.hash.push(0);
                         batch.files.push(None);
                         batch.n_files.push(0);
+                        batch.reply.push(None);
+                        batch.mentions.push(None);
+                        batch.strict.push(false);
                     }
                 }
-                // They have a statement of their own.
-                Command::Delete { .. } => {}
+                // They have statements of their own.
+                _ => {}
             }
         }
         batch
     }
 
     fn push_send(&mut self, ord: i32, send: &'a Send) {
-        let (actor, peer) = (send.sender.0, send.recipient.0);
-        self.owners.extend([actor, peer]);
-        self.push(ord, 0, (actor, peer, 0), (&send.subject, &send.content, &send.client_message_id));
+        let actor = send.sender.0;
+        let (recipient, target) = match send.to {
+            Target::User(user) => (user.0, 0),
+            Target::Conversation(conversation) => (0, conversation.0),
+        };
+        self.owners.push(actor);
+        self.owners.extend(Some(recipient).filter(|_| target == 0));
+        self.conversations.extend(Some(target).filter(|target| *target > 0));
+        self.push(
+            ord,
+            0,
+            (actor, recipient, target, 0),
+            (&send.subject, &send.content, &send.client_message_id),
+        );
         self.hash.push(send.request_hash());
         self.files.push(FileLabel::to_json(&send.attachments));
         self.n_files.push(i64::try_from(send.attachments.len()).unwrap_or(i64::MAX));
         self.file_ord.extend(send.attachments.iter().map(|_| ord));
         self.file.extend(send.attachments.iter().map(|file| file.id.0));
+        self.reply.push(send.reply_to.map(|message| message.0));
+        self.mentions.push(send.mentions_as_json());
+        self.strict.push(send.only_in_groups);
     }
 
-    fn push(&mut self, ord: i32, op: i16, ids: (i64, i64, i64), texts: (&'a str, &'a str, &'a str)) {
+    fn push(&mut self, ord: i32, op: i16, ids: (i64, i64, i64, i64), texts: (&'a str, &'a str, &'a str)) {
         self.ord.push(ord);
         self.op.push(op);
         self.actor.push(ids.0);
-        self.peer.push(ids.1);
-        self.message.push(ids.2);
+        self.recipient.push(ids.1);
+        self.target.push(ids.2);
+        self.message.push(ids.3);
         self.subject.push(texts.0);
         self.content.push(texts.1);
         self.client.push(texts.2);
     }
 
+    /// The lock on the conversations that messages go to, if there are any.
+    pub(super) fn lock_conversations(&self) -> Option<LockConversations<'_>> {
+        (!self.conversations.is_empty()).then_some(LockConversations(&self.conversations))
+    }
+
     pub(super) fn lock(&self) -> Lock<'_> {
-        Lock { owners: &self.owners, reads: &self.reads }
+        Lock { owners: &self.owners, conversations: &self.conversations, reads: &self.reads }
     }
 
     pub(super) fn write(&self) -> Write<'_> {
         Write(self)
+    }
+}
+
+/// Locks conversations in the order of their ids, before any mailbox: who their members are does not change then.
+pub(super) struct LockConversations<'a>(pub(super) &'a Vec<i64>);
+
+impl QueryId for LockConversations<'_> {
+    type QueryId = LockConversations<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Pg> for LockConversations<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT id FROM conversations WHERE id = ANY (");
+        out.push_bind_param::<Array<BigInt>, _>(self.0)?;
+        out.push_sql(") ORDER BY id FOR NO KEY UPDATE");
+        Ok(())
     }
 }
 
@@ -95,6 +144,7 @@ impl<'a> Changes<'a> {
 /// positions, and that batch is tried again.
 pub(super) struct Lock<'a> {
     owners: &'a Vec<i64>,
+    conversations: &'a Vec<i64>,
     reads: &'a Vec<i64>,
 }
 
@@ -111,6 +161,8 @@ impl QueryFragment<Pg> for Lock<'_> {
         out.push_sql(others);
         out.push_sql("owner_id IN (SELECT unnest(");
         out.push_bind_param::<Array<BigInt>, _>(self.owners)?;
+        out.push_sql(") UNION SELECT user_id FROM members WHERE conversation_id = ANY (");
+        out.push_bind_param::<Array<BigInt>, _>(self.conversations)?;
         out.push_sql(") UNION SELECT sender_id FROM messages WHERE id = ANY (");
         out.push_bind_param::<Array<BigInt>, _>(self.reads)?;
         out.push_sql(")) ORDER BY id");
@@ -148,7 +200,7 @@ impl QueryFragment<Pg> for Write<'_> {
         out.push_bind_param::<Array<Integer>, _>(&batch.ord)?;
         out.push_sql(text());
         out.push_bind_param::<Array<SmallInt>, _>(&batch.op)?;
-        for column in [&batch.actor, &batch.peer, &batch.message] {
+        for column in [&batch.actor, &batch.recipient, &batch.target, &batch.message] {
             out.push_sql(text());
             out.push_bind_param::<Array<BigInt>, _>(column)?;
         }
@@ -162,6 +214,12 @@ impl QueryFragment<Pg> for Write<'_> {
         out.push_bind_param::<Array<Nullable<Text>>, _>(&batch.files)?;
         out.push_sql(text());
         out.push_bind_param::<Array<BigInt>, _>(&batch.n_files)?;
+        out.push_sql(text());
+        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&batch.reply)?;
+        out.push_sql(text());
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&batch.mentions)?;
+        out.push_sql(text());
+        out.push_bind_param::<Array<Bool>, _>(&batch.strict)?;
         out.push_sql(text());
         out.push_bind_param::<Array<Integer>, _>(&batch.file_ord)?;
         out.push_sql(text());

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures_util::future::{OptionFuture, Ready};
 use futures_util::join;
 use tokio::time::Instant;
 
 use super::Postgres;
-use super::changes::Changes;
+use super::changes::{Changes, LockConversations};
 use super::deletions::Deletions;
 use crate::answer::{AnswerRow, outcomes};
+use crate::committer::{Class, class};
+use crate::conversations;
 use crate::error::StoreError;
 use crate::model::{Command, Outcome};
 use crate::sabotage::{self, sabotaged};
@@ -19,6 +22,9 @@ use crate::store::within;
 /// How long a batch may take before its outcome counts as unknown. Longer than the server lets a lock be waited
 /// for, which ends a batch with a definite answer.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(4);
+
+/// No lock on conversations.
+const NONE: Option<Ready<QueryResult<usize>>> = None;
 
 /// The writer's connection, if it stands.
 #[derive(Default)]
@@ -41,18 +47,25 @@ impl PostgresCommitter {
             // Boxed: it is rare, and larger than the rest of this.
             None => Box::pin(within(patience(), connect(postgres))).await?,
         };
-        let (mut first, mut second) = (&connection, &connection);
-        // A batch is all deletions, or has none: see `Committer`.
-        let result = if let [Command::Delete { .. }, ..] = commands {
-            let batch = Deletions::new(commands);
-            let (lock, write) = (batch.lock(), batch.write());
-            let work = flight(&connection, lock.execute(&mut first), write.load(&mut second));
-            within(patience(), work).await
-        } else {
-            let batch = Changes::new(commands);
-            let (lock, write) = (batch.lock(), batch.write());
-            let work = flight(&connection, lock.execute(&mut first), write.load(&mut second));
-            within(patience(), work).await
+        let (mut zeroth, mut first, mut second) = (&connection, &connection, &connection);
+        // A batch is of one class: see `Committer`.
+        let result = match commands.first().map(|command| class(command)) {
+            Some(Class::Alone) => return self.carry_out(connection, commands, patience()).await,
+            Some(Class::OfMessage) => {
+                let batch = Deletions::new(commands);
+                let (lock, write) = (batch.lock(), batch.write());
+                let work = flight(&connection, NONE, lock.execute(&mut first), write.load(&mut second));
+                within(patience(), work).await
+            }
+            _ => {
+                let batch = Changes::new(commands);
+                let conversations = batch.lock_conversations();
+                let conversations = conversations.as_ref().map(|lock| lock.execute(&mut zeroth));
+                let (lock, write) = (batch.lock(), batch.write());
+                let work =
+                    flight(&connection, conversations, lock.execute(&mut first), write.load(&mut second));
+                within(patience(), work).await
+            }
         };
         if sabotaged!("acknowledge_early") {
             sabotage::commit_late(connection);
@@ -60,6 +73,29 @@ impl PostgresCommitter {
             self.connection = Some(connection);
         }
         Ok(outcomes(commands, result?))
+    }
+
+    /// Carries out commands of which each has a transaction of its own.
+    async fn carry_out(
+        &mut self,
+        mut connection: AsyncPgConnection,
+        commands: &[&Command],
+        patience: Duration,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(commands.len());
+        for command in commands {
+            let carrying_out = conversations::on_postgres(&mut connection, command);
+            match within(patience, Box::pin(carrying_out)).await {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                Err(error) => {
+                    self.connection = Some(connection);
+                    return Err(error);
+                }
+            }
+        }
+        self.connection = Some(connection);
+        Ok(outcomes)
     }
 }
 
@@ -76,6 +112,7 @@ async fn connect(postgres: &Postgres) -> Result<AsyncPgConnection, StoreError> {
         .await?;
     sabotage::prepare(&mut connection).await?;
     let (changes, deletions) = (Changes::new(&[]), Deletions::new(&[]));
+    LockConversations(&Vec::new()).execute(&mut connection).await?;
     changes.lock().execute(&mut connection).await?;
     changes.write().load::<AnswerRow>(&mut connection).await?;
     deletions.lock().execute(&mut connection).await?;
@@ -83,19 +120,21 @@ async fn connect(postgres: &Postgres) -> Result<AsyncPgConnection, StoreError> {
     Ok(connection)
 }
 
-/// The four requests are made in this order by the first poll of `join!`, which polls its futures in turn.
+/// The requests are made in this order by the first poll of `join!`, which polls its futures in turn.
 /// Nothing on the way to the socket may yield before that, or `COMMIT` could overtake the write: all
 /// statements are prepared, and the task's cooperative budget is set aside.
 async fn flight(
     connection: &AsyncPgConnection,
+    lock_conversations: Option<impl Future<Output = QueryResult<usize>>>,
     lock: impl Future<Output = QueryResult<usize>>,
     write: impl Future<Output = QueryResult<Vec<AnswerRow>>>,
 ) -> Result<Vec<AnswerRow>, StoreError> {
     let (mut first, mut last) = (connection, connection);
-    let (begin, lock, write, commit) = tokio::task::coop::unconstrained(async {
+    let (begin, conversations, lock, write, commit) = tokio::task::coop::unconstrained(async {
         join!(
             // Whatever the default of the database is: the write must see what the lock waited for.
             first.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
+            OptionFuture::from(lock_conversations),
             lock,
             write,
             last.batch_execute(sabotage::ending()),
@@ -103,6 +142,7 @@ async fn flight(
     })
     .await;
     begin?;
+    conversations.transpose()?;
     lock?;
     let rows = write?;
     commit?;

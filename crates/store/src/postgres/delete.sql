@@ -48,6 +48,6 @@ WITH input AS MATERIALIZED (
     WHERE i.ord NOT IN (SELECT t.ord FROM target t)
 )
 SELECT a.ord, a.outcome::int2, a.mailbox, a.seq, a.unread, 5::int2, a.conversation, a.message, NULL::text, a.actor,
-       '', NULL::int8, a.at
+       '', NULL::int8, a.at, NULL::int8, NULL::text
 FROM answer a
 ORDER BY a.ord, a.part

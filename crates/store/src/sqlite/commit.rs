@@ -4,16 +4,15 @@
 
 mod delete;
 mod read;
+mod send;
 
 use diesel::prelude::*;
 use switchboard_protocol::Timestamp;
 
-use crate::answer::{AnswerRow, DONE, DONE_BEFORE, DONE_DIFFERENTLY, NO_SUCH_FILE};
-use crate::model::{Command, FileLabel, Send};
+use crate::answer::{AnswerRow, DONE};
+use crate::model::Command;
 use crate::queries::display_name;
-use crate::schema::{
-    DIRECT, attachments, conversations, kind, mailbox_entries as entries, mailboxes, members, messages, users,
-};
+use crate::schema::{kind, mailbox_entries as entries, mailboxes, members, users};
 
 /// Writes the commands and answers with a row an entry, as the statement on Postgres does.
 pub(super) fn write(connection: &mut SqliteConnection, commands: &[&Command]) -> QueryResult<Vec<AnswerRow>> {
@@ -24,6 +23,10 @@ pub(super) fn write(connection: &mut SqliteConnection, commands: &[&Command]) ->
             Command::Send(send) => batch.send(send)?,
             Command::MarkRead { reader, messages } => batch.mark_read(*reader, messages)?,
             Command::Delete { actor, message } => batch.delete(*actor, *message)?,
+            // TODO-WARM
+            Command::Edit(_) | Command::React { .. } => {}
+            // They are carried out one by one: see `Committer`.
+            Command::Group { .. } | Command::Own { .. } => {}
         }
     }
     Ok(batch.rows)
@@ -37,6 +40,7 @@ struct Batch<'a> {
 }
 
 /// What the entries of a command have in common.
+#[derive(Clone, Default)]
 struct Change {
     conversation: i64,
     message: i64,
@@ -45,79 +49,13 @@ struct Change {
     actor: i64,
     actor_name: String,
     read_at: Option<i64>,
+    /// See [`AnswerRow::peer`].
+    peer: Option<i64>,
+    /// As `mailbox_entries.detail` has it.
+    detail: Option<String>,
 }
 
 impl Batch<'_> {
-    fn send(&mut self, send: &Send) -> QueryResult<()> {
-        let (actor, peer) = (send.sender.0, send.recipient.0);
-        let Some((actor_name, _)) = self.find_user(actor)? else {
-            return Ok(());
-        };
-        let prior: Option<(i64, i64, i64, i64)> = messages::table
-            .filter(messages::sender_id.eq(actor))
-            .filter(messages::client_message_id.eq(&send.client_message_id))
-            .select((messages::id, messages::conversation_id, messages::created_at, messages::request_hash))
-            .first(self.connection)
-            .optional()?;
-        if let Some((message, conversation, created_at, hash)) = prior {
-            let outcome = if hash == send.request_hash() { DONE_BEFORE } else { DONE_DIFFERENTLY };
-            let change = Change { conversation, message, messages: None, actor, actor_name, read_at: None };
-            return self.answer_as_before(outcome, created_at, &[kind::SENT], kind::SENT, change);
-        }
-        if self.find_user(peer)?.is_none_or(|(_, disabled)| disabled) {
-            return Ok(());
-        }
-        if !self.may_take(actor, &send.attachments)? {
-            let change =
-                Change { conversation: 0, message: 0, messages: None, actor, actor_name, read_at: None };
-            self.answer(NO_SUCH_FILE, (0, 0, 0), kind::SENT, self.now, &change);
-            return Ok(());
-        }
-        let conversation = self.conversation(actor.min(peer), actor.max(peer))?;
-        let message: i64 = diesel::insert_into(messages::table)
-            .values((
-                messages::conversation_id.eq(conversation),
-                messages::sender_id.eq(actor),
-                messages::subject.eq(&send.subject),
-                messages::content.eq(&send.content),
-                messages::client_message_id.eq(&send.client_message_id),
-                messages::request_hash.eq(send.request_hash()),
-                messages::created_at.eq(self.now),
-                messages::attachments.eq(FileLabel::to_json(&send.attachments)),
-            ))
-            .returning(messages::id)
-            .get_result(self.connection)?;
-        for file in &send.attachments {
-            diesel::update(attachments::table.find(file.id.0))
-                .set(attachments::message_id.eq(message))
-                .execute(self.connection)?;
-        }
-        let to_oneself = actor == peer;
-        let read_at = to_oneself.then_some(self.now);
-        let change = Change { conversation, message, messages: None, actor, actor_name, read_at };
-        self.enter(actor, kind::SENT, 0, &change)?;
-        self.enter(peer, kind::RECEIVED, i64::from(!to_oneself), &change)
-    }
-
-    /// Whether all these files are the actor's, stored, and in no message yet.
-    fn may_take(&mut self, actor: i64, files: &[FileLabel]) -> QueryResult<bool> {
-        for file in files {
-            let found: Option<i64> = attachments::table
-                .find(file.id.0)
-                .filter(attachments::uploader_id.eq(actor))
-                .filter(attachments::message_id.is_null())
-                .filter(attachments::stored_at.is_not_null())
-                .filter(attachments::removed_at.is_null())
-                .select(attachments::id)
-                .first(self.connection)
-                .optional()?;
-            if found.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// The name that people read, and whether the user is disabled.
     fn find_user(&mut self, user: i64) -> QueryResult<Option<(String, bool)>> {
         let found: Option<(String, String, Option<i64>)> = users::table
@@ -130,32 +68,15 @@ impl Batch<'_> {
         }))
     }
 
-    /// The conversation of two, opened with their first message.
-    fn conversation(&mut self, low: i64, high: i64) -> QueryResult<i64> {
-        let known: Option<i64> = conversations::table
-            .filter(conversations::user_low.eq(low))
-            .filter(conversations::user_high.eq(high))
-            .select(conversations::id)
+    /// Whether a user is a member of a conversation since before a message.
+    fn is_member_since(&mut self, user: i64, conversation: i64, message: i64) -> QueryResult<bool> {
+        let since: Option<i64> = members::table
+            .find((conversation, user))
+            .filter(members::since.lt(message))
+            .select(members::since)
             .first(self.connection)
             .optional()?;
-        if let Some(id) = known {
-            return Ok(id);
-        }
-        let id: i64 = diesel::insert_into(conversations::table)
-            .values((
-                conversations::kind.eq(DIRECT),
-                conversations::user_low.eq(low),
-                conversations::user_high.eq(high),
-                conversations::created_at.eq(self.now),
-            ))
-            .returning(conversations::id)
-            .get_result(self.connection)?;
-        for user in if low == high { vec![low] } else { vec![low, high] } {
-            diesel::insert_into(members::table)
-                .values((members::conversation_id.eq(id), members::user_id.eq(user)))
-                .execute(self.connection)?;
-        }
-        Ok(id)
+        Ok(since.is_some())
     }
 
     /// Adds an entry to the mailbox of `owner`.
@@ -179,6 +100,7 @@ impl Batch<'_> {
                 entries::actor_id.eq(change.actor),
                 entries::read_at.eq(change.read_at),
                 entries::created_at.eq(self.now),
+                entries::detail.eq(&change.detail),
             ))
             .execute(self.connection)?;
         self.answer(DONE, (mailbox, seq, unread), kind, self.now, change);
@@ -226,6 +148,8 @@ impl Batch<'_> {
             actor_name: change.actor_name.clone(),
             read_at: change.read_at,
             at,
+            peer: change.peer,
+            detail: change.detail.clone(),
         });
     }
 }

@@ -25,6 +25,7 @@ use futures_util::FutureExt;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::answer::outcomes;
+use crate::conversations;
 use crate::error::StoreError;
 use crate::health::{Health, Setting};
 use crate::migrations::{Known, known};
@@ -135,6 +136,15 @@ impl Sqlite {
     ) -> Result<T, StoreError> {
         let mut writer = Arc::clone(&self.writer).lock_owned().await;
         on_blocking_pool(move || work(&mut writer.batches)).await
+    }
+
+    /// Carries out one that has a transaction of its own, in its turn.
+    pub(crate) async fn carry_out(&self, command: &Command) -> Result<Outcome, StoreError> {
+        let mut writer = self.writer().await;
+        let mut connection = writer.take(self).await?;
+        let outcome = conversations::on_sqlite(&mut connection, command).await;
+        writer.put_back(connection);
+        outcome
     }
 
     /// Commits commands of which none repeats another.

@@ -88,7 +88,7 @@ fn message(listed: &Listed, direction: Direction) -> ListedMessage {
         sender: message.sender_name.clone(),
         sender_id: message.sender,
         recipient: listed.recipient_name.clone(),
-        recipient_id: message.recipient,
+        recipient_id: message.recipient.unwrap_or_default(),
         subject: shown_subject(&message.subject).to_owned(),
         content: message.content.clone(),
         created_at: message.created_at,

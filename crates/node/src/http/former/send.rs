@@ -5,17 +5,18 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
 use switchboard_protocol::client_frame::{check_message, parse_id};
 use switchboard_protocol::former::Sent;
-use switchboard_protocol::{AttachmentId, ErrorCode, MessageId, Status, UserId};
-use switchboard_store::{Command, Event, FileLabel, Outcome, Refusal};
+use switchboard_protocol::{AttachmentId, ErrorCode, MessageId, Status, Target, UserId};
+use switchboard_store::{Command, Event, FileLabel, Outcome, Refusal, SendCommand};
 
 use super::{FormerError, redirect};
 use crate::attachments::Form;
-use crate::commands::{explain, of_parts, too_fast, unknown_outcome};
+use crate::commands::{explain, too_fast, unknown_outcome};
 use crate::http::NodeData;
 use crate::http::attachments::{keep, read_form};
 use crate::http::caller::{admit, authenticate};
 use crate::problem::ApiError;
 use crate::state::Node;
+use crate::writer::WriterHandle;
 
 pub(super) async fn send(
     node: NodeData,
@@ -68,7 +69,17 @@ async fn send_form(node: &Node, sender: UserId, form: &Form<AttachmentId>) -> Re
     check_pace(node, sender, recipients.len())?;
     let files = share(node, sender, form, recipients.len()).await?;
     let command = |(recipient, files): (&UserId, &Vec<FileLabel>)| {
-        of_parts(sender, *recipient, (subject.to_owned(), content.to_owned()), None, files.clone())
+        Command::Send(SendCommand {
+            sender,
+            to: Target::User(*recipient),
+            subject: subject.to_owned(),
+            content: content.to_owned(),
+            client_message_id: WriterHandle::generate_id(),
+            attachments: files.clone(),
+            reply_to: None,
+            mentions: Vec::new(),
+            only_in_groups: node.settings.only_in_groups,
+        })
     };
     let outcomes = carry_out_all(node, recipients.iter().zip(&files).map(command).collect()).await;
     let (mut message_ids, mut leftover, mut failure) = (Vec::new(), Vec::new(), None);

@@ -19,8 +19,7 @@ impl Batch<'_> {
         let Some((conversation, sender)) = found else {
             return Ok(());
         };
-        let change =
-            Change { conversation, message, messages: None, actor, actor_name: String::new(), read_at: None };
+        let change = Change { conversation, message, actor, ..Change::default() };
         // Who has the message: mailbox and owner.
         let mut holders: Vec<(i64, Option<i64>)> = entries::table
             .inner_join(mailboxes::table.on(mailboxes::id.eq(entries::mailbox_id)))
