@@ -5,6 +5,7 @@
 
 mod api;
 mod attachments;
+mod authority;
 mod bounds;
 mod browser;
 mod command_line;
@@ -68,6 +69,7 @@ fn main() {
     let modules = [
         api::TESTS,
         attachments::TESTS,
+        authority::TESTS,
         bounds::TESTS,
         contract::TESTS,
         delivery::TESTS,

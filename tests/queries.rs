@@ -146,11 +146,14 @@ async fn fill(cluster: &Cluster, n: usize) -> anyhow::Result<()> {
         .map(|nth| {
             Command::Send(SendCommand {
                 sender: UserId([1, 3, 4][nth % 3]),
-                recipient: UserId(2),
+                to: UserId(2).into(),
                 subject: String::new(),
                 content: format!("number {nth}"),
                 client_message_id: format!("{:032x}", rand::random::<u128>()),
                 attachments: Vec::new(),
+                reply_to: None,
+                mentions: Vec::new(),
+                only_in_groups: false,
             })
         })
         .collect();

@@ -148,7 +148,7 @@ async fn lists_agree(world: &mut World, user: i64) -> anyhow::Result<()> {
     for message in lists.received.iter().chain(&lists.sent) {
         let shown = Shown {
             sender: message.sender_id.0,
-            recipient: message.recipient_id.0,
+            recipient: message.recipient_id.unwrap_or_default().0,
             content: message.content.clone(),
             is_read: message.is_read,
             n_files: message.attachments.len(),

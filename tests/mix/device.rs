@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
 use switchboard_client::{Client, Event};
-use switchboard_protocol::{Incoming, MessageData, MessageId, ServerFrame};
+use switchboard_protocol::{Incoming, MessageData, MessageId, ServerFrame, UserId};
 use tokio::sync::mpsc;
 
 use crate::harness::http::{bearer, get};
@@ -24,7 +24,8 @@ impl From<&MessageData> for Shown {
     fn from(data: &MessageData) -> Self {
         Self {
             sender: data.sender_id.0,
-            recipient: data.recipient_id.0,
+            // There are no groups here.
+            recipient: data.recipient_id.unwrap_or_default().0,
             content: data.content.clone(),
             is_read: data.is_read,
             n_files: data.attachments.len(),
@@ -57,10 +58,11 @@ impl State {
         match frame {
             ServerFrame::NewMessage { data, .. } | ServerFrame::MessageSent { data, .. } => {
                 let is_own = matches!(frame, ServerFrame::MessageSent { .. });
-                ensure!((if is_own { data.sender_id } else { data.recipient_id }).0 == self.user, "{data:?}");
+                let owner = if is_own { Some(data.sender_id) } else { data.recipient_id };
+                ensure!(owner == Some(UserId(self.user)), "{data:?}");
                 ensure!(!self.deleted.contains(&data.message_id), "{data:?} came back");
                 let before = self.shown.insert(data.message_id, Shown::from(data));
-                let to_oneself = data.sender_id == data.recipient_id && !is_own;
+                let to_oneself = data.recipient_id == Some(data.sender_id) && !is_own;
                 ensure!(before.is_some() == to_oneself, "{data:?} came twice, or not first as sent");
             }
             ServerFrame::MessageRead { message_id, message_ids, unread_count, .. } => {

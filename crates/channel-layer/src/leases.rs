@@ -13,7 +13,7 @@ pub struct LeaseConfig {
     pub key_prefix: String,
 }
 
-/// Names that one node holds at most, those that it is letting go included. Some 30 MB here, and 50 bytes each at Redis.
+/// Names that one node holds at most, those that it is letting go included. Some 40 MB here and 50 MB at Redis.
 pub(crate) const MOST: usize = 1_000_000;
 
 /// How long a lease lasts unless it is renewed: three renewals, so that one that is lost or late costs nothing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use switchboard_protocol::client_frame::ClientFrame;
+use switchboard_protocol::client_frame::{ClientFrame, ReadMark};
 use switchboard_protocol::{ErrorFrame, MessageId, Seq, UserId};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};

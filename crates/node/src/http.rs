@@ -5,14 +5,18 @@ mod accounts;
 mod attachments;
 mod body;
 pub(crate) mod caller;
+mod change;
 mod conversations;
 mod events;
 mod former;
+mod groups;
 mod health;
 mod held;
 mod messages;
 mod openapi;
+mod own;
 mod page;
+mod search;
 mod socket;
 mod tracked;
 mod users;
@@ -53,11 +57,16 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
         .service(post("/api/v1/auth/ticket", web::post().to(accounts::ticket)))
         .service(get("/api/v1/me", web::get().to(accounts::me)))
         .service(get("/api/v1/users", web::get().to(users::page)))
-        .service(get("/api/v1/conversations", web::get().to(conversations::page)))
-        .service(get("/api/v1/conversations/{id}/messages", web::get().to(conversations::history)))
-        .service(post("/api/v1/messages", web::post().to(messages::send)))
-        .service(resource("/api/v1/messages/{id}", web::delete().to(messages::delete), "DELETE"))
-        .service(post("/api/v1/messages/{id}/read", web::post().to(messages::read)))
+        .service(get("/api/v1/blocks", web::get().to(own::blocks)))
+        .service(
+            resource("/api/v1/blocks/{user_id}", web::put().to(own::block), "PUT, DELETE")
+                .route(web::delete().to(own::unblock)),
+        )
+        .service(
+            resource("/api/v1/settings", web::get().to(own::settings), "GET, PUT")
+                .route(web::put().to(own::set_settings)),
+        )
+        .configure(talk_routes)
         .service(post("/api/v1/attachments", web::post().to(attachments::upload)))
         .service(
             resource("/api/v1/attachments/{id}", web::get().to(attachments::download), "GET, HEAD")
@@ -71,6 +80,39 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
         .configure(former::routes)
         .configure(page::routes)
         .default_service(web::to(unknown_path));
+}
+
+/// Messages and their conversations.
+fn talk_routes(service: &mut web::ServiceConfig) {
+    service
+        .service(
+            resource("/api/v1/conversations", web::get().to(conversations::page), "GET, POST")
+                .route(web::post().to(groups::create)),
+        )
+        .service(
+            resource("/api/v1/conversations/{id}", web::get().to(conversations::detail), "GET, PATCH")
+                .route(web::patch().to(groups::set_title)),
+        )
+        .service(get("/api/v1/conversations/{id}/messages", web::get().to(conversations::history)))
+        .service(post("/api/v1/conversations/{id}/read", web::post().to(conversations::read)))
+        .service(resource("/api/v1/conversations/{id}/settings", web::put().to(conversations::set), "PUT"))
+        .service(post("/api/v1/conversations/{id}/members", web::post().to(groups::add_members)))
+        .service(
+            resource("/api/v1/conversations/{id}/members/{user_id}", web::put().to(groups::set_role), "PUT, DELETE")
+                .route(web::delete().to(groups::remove_member)),
+        )
+        .service(post("/api/v1/messages", web::post().to(messages::send)))
+        .service(
+            resource("/api/v1/messages/{id}", web::patch().to(messages::edit), "PATCH, DELETE")
+                .route(web::delete().to(messages::delete)),
+        )
+        .service(post("/api/v1/messages/{id}/read", web::post().to(messages::read)))
+        .service(get("/api/v1/messages/{id}/versions", web::get().to(messages::versions)))
+        .service(
+            resource("/api/v1/messages/{id}/reactions/{reaction}", web::put().to(messages::react), "PUT, DELETE")
+                .route(web::delete().to(messages::take_reaction_back)),
+        )
+        .service(get("/api/v1/search", web::get().to(search::search)));
 }
 
 fn get(path: &str, handler: Route) -> actix_web::Resource {
@@ -101,11 +143,11 @@ const PAGE_BYTES: usize = 1024 * 1024;
 
 /// Takes up to `limit` of what was found, until the page is full. What is escaped counts as what it becomes. Gives what
 /// fits, and whether there was more.
-fn fill<T>(items: Vec<T>, limit: i64, content: impl Fn(&T) -> &str) -> (Vec<T>, bool) {
+fn fill<T, const N: usize>(items: Vec<T>, limit: i64, texts: impl Fn(&T) -> [&str; N]) -> (Vec<T>, bool) {
     let (n_found, limit) = (items.len(), usize::try_from(limit).unwrap_or(usize::MAX));
     let mut bytes = 0;
     let fits = |item: &T| {
-        let escaped = content(item).bytes().map(|byte| match byte {
+        let escaped = texts(item).into_iter().flat_map(str::bytes).map(|byte| match byte {
             b'"' | b'\\' => 2,
             0..0x20 => 6,
             _ => 1,

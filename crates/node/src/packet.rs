@@ -148,6 +148,15 @@ fn message(entry: &Entry) -> Option<&Message> {
     }
 }
 
+/// The frame of an entry, as its mailbox has it.
+///
+/// # Errors
+/// As [`Packet::of_change`].
+pub fn entry(entry: &Entry) -> serde_json::Result<ByteString> {
+    let data = message(entry).map(raw_data).transpose()?;
+    text(&frame(entry, data.as_deref(), None))
+}
+
 /// The frame that answers a request that had been done before: the entry of then, to this socket alone.
 ///
 /// # Errors

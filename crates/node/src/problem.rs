@@ -8,8 +8,8 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, Route, web};
-use switchboard_protocol::ErrorCode;
 use switchboard_protocol::problem::Problem;
+use switchboard_protocol::{ErrorCode, FrameError};
 
 use crate::auth::{AuthError, ForeignOrigin};
 use crate::limits::RetryAfter;
@@ -78,6 +78,12 @@ impl From<AuthError> for ApiError {
         // Nothing was tried: a page asks who is logged in before anybody is.
         let counts = error != AuthError::Missing;
         Self { counts, ..Self::new(error.code(), error.to_string()) }
+    }
+}
+
+impl From<FrameError> for ApiError {
+    fn from(error: FrameError) -> Self {
+        Self::new(error.code, error.message)
     }
 }
 

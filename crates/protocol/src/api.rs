@@ -1,12 +1,26 @@
-//! The queries and bodies of `/api/v1`, but for those of [`crate::events`] and [`crate::history`].
+//! The queries and bodies of `/api/v1`, but for those of [`crate::events`] and [`crate::history`]: here those of accounts,
+//! of messages and of files.
+
+mod changes;
+mod conversations;
+mod people;
 
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::server_frame::User;
 use crate::{
     Attachment, AttachmentId, ConversationId, MessageData, MessageId, Seq, Status, Timestamp, UserId,
 };
+
+pub use self::changes::{
+    Change, NewConversationSettings, NewGroup, NewMembers, NewRole, NewText, NewTitle, ReadUpTo, Typing,
+};
+pub use self::conversations::{
+    Conversation, ConversationDetail, ConversationKind, ConversationMember, ConversationsPage,
+    ConversationsQuery, MessageVersion, SearchPage, SearchQuery, Versions,
+};
+pub use self::people::{Blocks, PresenceList, PresenceQuery, Settings, UserPresence, UsersPage, UsersQuery};
 
 /// Body of `POST /api/v1/auth/register`.
 #[derive(Clone, Deserialize, Serialize, ToSchema)]
@@ -54,64 +68,15 @@ pub struct Me {
     pub unread_count: i64,
 }
 
-/// Query of `GET /api/v1/users`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-pub struct UsersQuery {
-    /// Only users in whose user name or full name this stands, in any case.
-    pub query: Option<String>,
-    /// Only users with a higher id.
-    pub after: Option<UserId>,
-    /// How many, from 1 to 200; without it, 50.
-    pub limit: Option<i64>,
-}
-
-/// A page of users, by id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct UsersPage {
-    /// Users that are not disabled.
-    pub users: Vec<User>,
-    /// For the next page; absent on the last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<UserId>,
-}
-
-/// Query of `GET /api/v1/conversations`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-pub struct ConversationsQuery {
-    /// Only conversations whose last message is older than this one.
-    pub before: Option<MessageId>,
-    /// How many, from 1 to 200; without it, 50.
-    pub limit: Option<i64>,
-}
-
-/// A page of conversations, the one with the latest message first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ConversationsPage {
-    /// Those that have a message.
-    pub conversations: Vec<Conversation>,
-    /// For the next page; absent on the last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<MessageId>,
-}
-
-/// A conversation, as one of its members sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Conversation {
-    /// The conversation.
-    pub id: ConversationId,
-    /// The other member, or oneself in a conversation with oneself.
-    pub user: User,
-    /// Its latest message.
-    pub last_message: MessageData,
-    /// Messages received in it and not read; 100 stands for more.
-    pub unread_count: i64,
-}
-
-/// Body of `POST /api/v1/messages`, for the description: it is read by [`crate::client_frame::SendMessage::parse`].
+/// Body of `POST /api/v1/messages`, for the description: it is read by [`ClientFrame::parse_body`](crate::ClientFrame::parse_body).
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct NewMessage {
-    /// Whom to.
-    pub recipient_id: UserId,
+    /// Whom to; this or `conversation_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient_id: Option<UserId>,
+    /// The conversation to whose other members it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<ConversationId>,
     /// The text. May be empty if there is an attachment.
     #[serde(default)]
     pub content: String,
@@ -124,6 +89,12 @@ pub struct NewMessage {
     /// Files that this user uploaded for this message.
     #[serde(default)]
     pub attachment_ids: Vec<AttachmentId>,
+    /// The message of the same conversation that this one answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to_id: Option<MessageId>,
+    /// Members of the conversation whom the text names.
+    #[serde(default)]
+    pub mention_ids: Vec<UserId>,
 }
 
 /// Answer of `POST /api/v1/messages`: 201, or 200 where the message existed already.

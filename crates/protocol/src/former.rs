@@ -22,7 +22,7 @@ pub struct ListedUser {
 /// Answer of `GET /api/users/`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Users {
-    /// All that are not disabled.
+    /// All that are not disabled. Where only members of a shared group may write to each other: only those.
     pub users: Vec<ListedUser>,
 }
 
@@ -67,17 +67,18 @@ pub struct ListedMessage {
     pub sender: String,
     /// Who sent it.
     pub sender_id: UserId,
-    /// Full name of the recipient, else their user name.
+    /// Full name of the recipient, else their user name; in a group its title.
     pub recipient: String,
-    /// Who received it.
-    pub recipient_id: UserId,
+    /// Who received it; nobody in particular in a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient_id: Option<UserId>,
     /// The subject, `No Subject` if it has none.
     pub subject: String,
     /// The text.
     pub content: String,
     /// When the store took it.
     pub created_at: Timestamp,
-    /// Whether its recipient had read it before this answer.
+    /// Whether its recipient had read it before this answer; of one that was sent to a group: whether anybody had.
     pub is_read: bool,
     /// Its files.
     pub attachments: Vec<Attachment>,

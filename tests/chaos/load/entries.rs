@@ -38,7 +38,7 @@ fn with(entry: Entry, data: &MessageData) -> Entry {
         messages: vec![data.message_id.0],
         conversation: Some(data.conversation_id.0),
         actor: Some(data.sender_id.0),
-        recipient: Some(data.recipient_id.0),
+        recipient: data.recipient_id.map(|recipient| recipient.0),
         body: Some(body(&data.content)),
         ..entry
     }

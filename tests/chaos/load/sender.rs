@@ -166,9 +166,11 @@ impl Sender {
         let (ServerFrame::NewMessage { data, .. } | ServerFrame::MessageSent { data, .. }) = frame else {
             return;
         };
-        self.world.learn_conversation(data.sender_id.0, data.recipient_id.0, data.conversation_id.0);
+        if let Some(recipient) = data.recipient_id {
+            self.world.learn_conversation(data.sender_id.0, recipient.0, data.conversation_id.0);
+        }
         let is_received =
-            matches!(frame, ServerFrame::NewMessage { .. }) && data.sender_id != data.recipient_id;
+            matches!(frame, ServerFrame::NewMessage { .. }) && data.recipient_id != Some(data.sender_id);
         let is_awake = self.world.shape.lively && !self.world.closing.is_cancelled();
         if !is_received || !is_awake {
             return;

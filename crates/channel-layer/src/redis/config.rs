@@ -11,7 +11,8 @@ pub struct RedisConfig {
     /// The node's own channel, on which it publishes to itself and listens. No other node may use it, and nothing that
     /// is published to it reaches the receiver.
     pub probe_channel: Channel,
-    /// What the keys of leases begin with: the same on all nodes that share leases, and nobody else's. See [`LeaseConfig`](crate::LeaseConfig).
+    /// What the keys of leases begin with: the same on all nodes that share leases, and nobody else's. Becomes the
+    /// [`key_prefix`](crate::LeaseConfig::key_prefix).
     pub lease_prefix: String,
 }
 

@@ -103,7 +103,9 @@ async fn largest(make: Make) -> anyhow::Result<()> {
 
 async fn own(make: Make) -> anyhow::Result<()> {
     let fleet = make()?;
-    let node = fleet.node().await?;
+    let (node, other) = (fleet.node().await?, fleet.node().await?);
+    node.layer.hold(vec![(1, Some(200))]);
+    expect(&other, &[1], &leases([(1, 200)]), SOON).await?;
     for value in (0..200).rev() {
         node.layer.hold(vec![(1, Some(value)), (2, (value % 2 == 0).then_some(value))]);
         let held = node.layer.held(&[1, 2]).await?;

@@ -77,7 +77,13 @@ async fn an_entry_of_any_kind_moves_the_cursor() {
     let kinds = [
         (
             json!({"type": "message_deleted", "seq": 4, "message_id": 7, "unread_count": 2}),
-            ServerFrame::MessageDeleted { seq: Seq(4), message_id, unread_count },
+            ServerFrame::MessageDeleted {
+                seq: Seq(4),
+                message_id,
+                unread_count,
+                repeat: false,
+                request_id: None,
+            },
         ),
         (json!({"type": "void", "seq": 5}), ServerFrame::Void { seq: Seq(5) }),
         (

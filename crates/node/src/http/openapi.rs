@@ -7,15 +7,18 @@ use utoipa::OpenApi;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 
-use super::{accounts, attachments, conversations, events, messages, users};
+use super::{accounts, attachments, conversations, events, groups, messages, own, search, users};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Switchboard", description = "Messages over HTTP. What a client and a node say to each other over a WebSocket is in the wire reference."),
     paths(
         accounts::register, accounts::log_in, accounts::log_out, accounts::ticket, accounts::me,
-        users::page, conversations::page, conversations::history,
-        messages::send, messages::read, messages::delete,
+        users::page, own::blocks, own::block, own::unblock, own::settings, own::set_settings,
+        conversations::page, conversations::detail, conversations::history, conversations::read, conversations::set,
+        groups::create, groups::set_title, groups::add_members, groups::set_role, groups::remove_member,
+        messages::send, messages::edit, messages::read, messages::delete, messages::versions,
+        messages::react, messages::take_reaction_back, search::search,
         attachments::upload, attachments::download,
         events::poll, events::stream,
     ),
@@ -34,7 +37,8 @@ impl utoipa::Modify for Schemes {
         components.add_security_scheme("cookie", cookie);
         components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
         for item in document.paths.paths.values_mut() {
-            let operations = [&mut item.get, &mut item.post, &mut item.delete];
+            let operations =
+                [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
             for operation in operations.into_iter().flatten() {
                 for (status, response) in &mut operation.responses.responses {
                     if let RefOr::T(response) = response {

@@ -35,7 +35,7 @@ pub(super) async fn page(
     let people = node.with_store(|store| async move {
         store.list_users(query.as_deref().map(str::trim), after, limit + 1).await
     });
-    let (people, has_more) = fill(people.await?, limit, |person| &person.full_name);
+    let (people, has_more) = fill(people.await?, limit, |person| [&person.full_name]);
     let after = people.last().filter(|_| has_more).map(|person| person.id);
     let body = UsersPage { users: people.iter().map(user).collect(), after };
     Ok(hold(HttpResponse::Ok().json(body), permit))

@@ -145,11 +145,14 @@ impl Case<'_> {
     fn sending(&self, sender: usize, recipient: usize, text: &str) -> Command {
         Command::Send(SendCommand {
             sender: self.users[sender].id,
-            recipient: self.users[recipient].id,
+            to: self.users[recipient].id.into(),
             subject: String::new(),
             content: text.to_owned(),
             client_message_id: text.to_owned(),
             attachments: Vec::new(),
+            reply_to: None,
+            mentions: Vec::new(),
+            only_in_groups: false,
         })
     }
 

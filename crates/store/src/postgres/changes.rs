@@ -5,10 +5,13 @@ use std::sync::LazyLock;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use switchboard_protocol::Target;
 
-use crate::answer::AnswerColumns;
+use crate::answer::{AnswerColumns, AnswerRow};
 use crate::model::{Command, FileLabel, Send};
 use crate::sabotage;
 
@@ -114,8 +117,35 @@ impl<'a> Changes<'a> {
         Lock { owners: &self.owners, conversations: &self.conversations, reads: &self.reads }
     }
 
-    pub(super) fn write(&self) -> Write<'_> {
-        Write(self)
+    fn shape(&self) -> Shape {
+        let is_rich = !self.conversations.is_empty()
+            || self.reply.iter().any(Option::is_some)
+            || self.mentions.iter().any(Option::is_some);
+        match (self.reads.is_empty(), self.reads.len() == self.ord.len()) {
+            (true, false) if !is_rich => Shape::Sends,
+            (false, true) => Shape::Reads,
+            _ => Shape::All,
+        }
+    }
+
+    /// Writes the batch, with the shortest statement that can.
+    pub(super) fn write<'c>(
+        &'c self,
+        connection: &'c mut &AsyncPgConnection,
+    ) -> BoxFuture<'c, QueryResult<Vec<AnswerRow>>> {
+        match self.shape() {
+            Shape::Sends => self.write_as::<{ Shape::Sends as usize }>(connection),
+            Shape::Reads => self.write_as::<{ Shape::Reads as usize }>(connection),
+            Shape::All => self.write_as::<{ Shape::All as usize }>(connection),
+        }
+    }
+
+    /// The same with one of the statements.
+    pub(super) fn write_as<'c, const SHAPE: usize>(
+        &'c self,
+        connection: &'c mut &AsyncPgConnection,
+    ) -> BoxFuture<'c, QueryResult<Vec<AnswerRow>>> {
+        Write::<SHAPE>(self).load(connection).boxed()
     }
 }
 
@@ -176,24 +206,64 @@ pub(super) fn pieces(text: &'static str) -> Vec<&'static str> {
     text.split(['{', '}']).step_by(2).collect()
 }
 
-/// The text of [`Write`].
-static TEXT: LazyLock<Vec<&str>> = LazyLock::new(|| pieces(sabotage::statement(include_str!("commit.sql"))));
+/// What a batch has. A statement that can do all costs as much again before its first row, whatever the batch: two out
+/// of three batches get a shorter one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Sends to users, that answer nothing and mention nobody.
+    Sends,
+    /// Read marks.
+    Reads,
+    /// Whatever there is.
+    All,
+}
 
-/// Writes the batch and answers with a row an entry.
-pub(super) struct Write<'a>(&'a Changes<'a>);
+impl Shape {
+    /// Whether a part of the statement's text belongs to it.
+    fn has(self, part: &str) -> bool {
+        match self {
+            Self::Sends => part == "sends",
+            Self::Reads => part == "reads",
+            Self::All => true,
+        }
+    }
 
-impl QueryId for Write<'_> {
-    type QueryId = Write<'static>;
+    fn text(self) -> Vec<&'static str> {
+        let (mut open, mut text) = (Vec::new(), String::new());
+        for line in include_str!("commit.sql").lines() {
+            if let Some(part) = line.strip_prefix("--[") {
+                open.push(part);
+            } else if line == "--]" {
+                open.pop();
+            } else if !line.trim_start().starts_with("--") && open.iter().all(|part| self.has(part)) {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        // Once a process.
+        pieces(sabotage::statement(text.leak()))
+    }
+}
+
+/// The texts of [`Write`].
+static TEXTS: LazyLock<[Vec<&str>; 3]> =
+    LazyLock::new(|| [Shape::Sends, Shape::Reads, Shape::All].map(Shape::text));
+
+/// Writes the batch and answers with a row an entry. `SHAPE` is that of the batch, as a number.
+pub(super) struct Write<'a, const SHAPE: usize>(&'a Changes<'a>);
+
+impl<const SHAPE: usize> QueryId for Write<'_, SHAPE> {
+    type QueryId = Write<'static, SHAPE>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl Query for Write<'_> {
+impl<const SHAPE: usize> Query for Write<'_, SHAPE> {
     type SqlType = AnswerColumns;
 }
 
-impl QueryFragment<Pg> for Write<'_> {
+impl<const SHAPE: usize> QueryFragment<Pg> for Write<'_, SHAPE> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let mut parts = TEXT.iter();
+        let mut parts = TEXTS[SHAPE].iter();
         let mut text = || parts.next().copied().unwrap_or_default();
         let batch = self.0;
         out.push_sql(text());
@@ -221,10 +291,12 @@ impl QueryFragment<Pg> for Write<'_> {
         out.push_sql(text());
         out.push_bind_param::<Array<Bool>, _>(&batch.strict)?;
         out.push_sql(text());
-        out.push_bind_param::<Array<Integer>, _>(&batch.file_ord)?;
-        out.push_sql(text());
-        out.push_bind_param::<Array<BigInt>, _>(&batch.file)?;
-        out.push_sql(text());
+        if SHAPE != Shape::Reads as usize {
+            out.push_bind_param::<Array<Integer>, _>(&batch.file_ord)?;
+            out.push_sql(text());
+            out.push_bind_param::<Array<BigInt>, _>(&batch.file)?;
+            out.push_sql(text());
+        }
         Ok(())
     }
 }

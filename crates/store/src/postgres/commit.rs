@@ -9,7 +9,7 @@ use futures_util::join;
 use tokio::time::Instant;
 
 use super::Postgres;
-use super::changes::{Changes, LockConversations};
+use super::changes::{Changes, LockConversations, Shape};
 use super::deletions::Deletions;
 use crate::answer::{AnswerRow, outcomes};
 use crate::committer::{Class, class};
@@ -61,9 +61,8 @@ impl PostgresCommitter {
                 let batch = Changes::new(commands);
                 let conversations = batch.lock_conversations();
                 let conversations = conversations.as_ref().map(|lock| lock.execute(&mut zeroth));
-                let (lock, write) = (batch.lock(), batch.write());
-                let work =
-                    flight(&connection, conversations, lock.execute(&mut first), write.load(&mut second));
+                let (lock, write) = (batch.lock(), batch.write(&mut second));
+                let work = flight(&connection, conversations, lock.execute(&mut first), write);
                 within(patience(), work).await
             }
         };
@@ -114,7 +113,10 @@ async fn connect(postgres: &Postgres) -> Result<AsyncPgConnection, StoreError> {
     let (changes, deletions) = (Changes::new(&[]), Deletions::new(&[]));
     LockConversations(&Vec::new()).execute(&mut connection).await?;
     changes.lock().execute(&mut connection).await?;
-    changes.write().load::<AnswerRow>(&mut connection).await?;
+    let mut borrowed = &connection;
+    changes.write_as::<{ Shape::Sends as usize }>(&mut borrowed).await?;
+    changes.write_as::<{ Shape::Reads as usize }>(&mut borrowed).await?;
+    changes.write_as::<{ Shape::All as usize }>(&mut borrowed).await?;
     deletions.lock().execute(&mut connection).await?;
     deletions.write().load::<AnswerRow>(&mut connection).await?;
     Ok(connection)

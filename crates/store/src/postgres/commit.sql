@@ -1,11 +1,13 @@
--- Commits a batch of sends (op 0) and reads (op 1, a row a message), under the locks of the statement before it in the same
+-- Commits a batch of sends (op 0) and reads (op 1, a row a message), under the locks of the statements before it in the same
 -- transaction. Its snapshot is newer than the locks, so what it reads of the locked mailboxes is the last word.
+-- What stands between `--[name` and `--]` is left out where the batch has none of it: see `Shape`.
 -- Nothing joins two intermediate results of the batch's size: a plan that knows no sizes would do so in a loop.
 -- `+ 0` leaves no index of the entries but that by message, which is the right one at any size and with any statistics.
 WITH input AS MATERIALIZED (
     SELECT i.*, (extract(epoch FROM clock_timestamp()) * 1000000)::int8 AS at
     FROM unnest({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}, {12}, {13}, {14}, {15})
         AS i (ord, op, actor, recipient, target, message, subject, content, client, hash, files, n_files, reply, mentions, strict)
+--[sends
 ), taken AS MATERIALIZED (
     -- The files that may be sent. Locked, so that nobody gives one up meanwhile.
     SELECT w.ord, a.id
@@ -24,11 +26,13 @@ WITH input AS MATERIALIZED (
     FROM input i LEFT JOIN conversations c
         ON c.user_low = least(i.actor, i.recipient) AND c.user_high = greatest(i.actor, i.recipient)
     WHERE i.op = 0 AND i.target = 0
+--[rich
     UNION ALL
     SELECT i.*, c.user_low + c.user_high - i.actor, c.id
     FROM input i JOIN members s ON s.conversation_id = i.target AND s.user_id = i.actor
         JOIN conversations c ON c.id = i.target
     WHERE i.op = 0 AND i.target > 0
+--]
 ), checked AS MATERIALIZED (
     -- problem: as the outcome below, 0 for none.
     SELECT a.*, CASE
@@ -38,6 +42,7 @@ WITH input AS MATERIALIZED (
                 SELECT FROM members x JOIN members y ON y.conversation_id = x.conversation_id AND y.user_id = a.peer
                     JOIN conversations g ON g.id = x.conversation_id AND g.kind = 2 WHERE x.user_id = a.actor)) THEN 9
         WHEN a.n_files <> (SELECT count(*) FROM taken t WHERE t.ord = a.ord) THEN 3
+--[rich
         WHEN a.reply IS NOT NULL AND NOT EXISTS (
             SELECT FROM messages r JOIN members s ON s.conversation_id = r.conversation_id AND s.user_id = a.actor
                 JOIN mailboxes b ON b.owner_id = a.actor
@@ -48,6 +53,7 @@ WITH input AS MATERIALIZED (
             SELECT FROM json_array_elements_text(a.mentions::json) AS n (id) WHERE NOT CASE
                 WHEN a.peer IS NULL THEN EXISTS (SELECT FROM members s WHERE s.conversation_id = a.known AND s.user_id = n.id::int8)
                 ELSE n.id::int8 IN (a.actor, a.peer) END) THEN 7
+--]
         ELSE 0 END AS problem
     FROM aimed a LEFT JOIN users u ON u.id = a.peer
     WHERE (a.peer IS NULL OR u.disabled_at IS NULL AND u.id IS NOT NULL)
@@ -76,6 +82,8 @@ WITH input AS MATERIALIZED (
     SELECT id, conversation, actor, subject, content, client, hash, at, files, reply, mentions FROM sent
 ), attached AS (
     UPDATE attachments a SET message_id = s.id FROM taken t JOIN sent s ON s.ord = t.ord WHERE a.id = t.id
+--]
+--[reads
 ), marked AS (
     UPDATE mailbox_entries e SET read_at = i.at, is_silent = CASE WHEN NOT u.send_receipts THEN 1 END
     FROM input i JOIN mailboxes b ON b.owner_id = i.actor JOIN users u ON u.id = i.actor
@@ -94,23 +102,32 @@ WITH input AS MATERIALIZED (
           FROM told WHERE of_group GROUP BY message) t
     WHERE m.id = t.message
     RETURNING m.id, m.conversation_id, m.sender_id, m.read_count, t.ords, t.actors, t.ats
+--]
 ), change AS (
     -- The actor's own entry of a command comes first. kind: 1 received, 2 sent, 3 read, 4 receipt.
     -- Of several messages that are read at once there is one entry, and one receipt a sender, two if some are of groups.
+--[sends
     SELECT ord, 0 AS part, actor AS owner, 2 AS kind, conversation, id AS message, NULL AS messages, actor,
            CASE WHEN actor = peer THEN at END AS read_at, at, 0 AS unread, peer, NULL AS detail FROM sent
     UNION ALL
     SELECT ord, 1, peer, 1, conversation, id, NULL, actor,
            CASE WHEN actor = peer THEN at END, at, CASE WHEN actor = peer THEN 0 ELSE 1 END, peer, NULL FROM sent
     WHERE peer IS NOT NULL
+--[rich
     UNION ALL
     SELECT s.ord, 1, g.user_id, 1, s.conversation, s.id, NULL, s.actor, NULL, s.at, 1, NULL, NULL
     FROM sent s JOIN members g ON g.conversation_id = s.conversation AND g.user_id <> s.actor
     WHERE s.peer IS NULL
+--]
+--]
+--[both
     UNION ALL
-    SELECT ord, 0, actor, 3, (array_agg(conversation ORDER BY message DESC))[1], max(message),
-           CASE WHEN count(*) > 1 THEN json_agg(message ORDER BY message)::text END, actor,
-           min(at), min(at), -count(*)::int, NULL, NULL FROM marked GROUP BY ord, actor
+--]
+--[reads
+    SELECT ord, 0 AS part, actor AS owner, 3 AS kind, (array_agg(conversation ORDER BY message DESC))[1] AS conversation,
+           max(message) AS message,
+           CASE WHEN count(*) > 1 THEN json_agg(message ORDER BY message)::text END AS messages, actor,
+           min(at) AS read_at, min(at) AS at, -count(*)::int AS unread, NULL::int8 AS peer, NULL AS detail FROM marked GROUP BY ord, actor
     UNION ALL
     SELECT ord, 1, sender, 4, min(conversation),
            max(message), CASE WHEN count(*) > 1 THEN json_agg(message ORDER BY message)::text END, actor,
@@ -120,6 +137,7 @@ WITH input AS MATERIALIZED (
            max(t.id), CASE WHEN count(*) > 1 THEN json_agg(t.id ORDER BY t.id)::text END, r.actor,
            min(r.at), min(r.at), 0, NULL, json_agg(t.read_count ORDER BY t.id)::text
     FROM tallied t, unnest(t.ords, t.actors, t.ats) AS r (ord, actor, at) GROUP BY r.ord, r.actor, t.sender_id
+--]
 ), numbered AS MATERIALIZED (
     SELECT c.ord, c.part, c.kind, c.conversation, c.message, c.messages, c.actor, c.read_at, c.at, c.peer, c.detail, c.unread AS change,
            b.id AS mailbox, b.last_seq + row_number() OVER log AS seq, b.unread + sum(c.unread) OVER log AS unread
@@ -140,6 +158,7 @@ WITH input AS MATERIALIZED (
     SELECT ord, part, 0 AS outcome, mailbox, seq, unread::int8, kind, conversation, message, messages, actor, read_at, at,
            peer, detail
     FROM numbered
+--[sends
     UNION ALL
     SELECT ord, 0, problem, 0, 0, 0, 2, 0, 0, NULL, actor, NULL, at, NULL, NULL FROM checked WHERE problem > 0
     UNION ALL
@@ -147,6 +166,8 @@ WITH input AS MATERIALIZED (
            NULL, p.actor, e.read_at, p.created_at, p.peer, NULL
     FROM prior p JOIN mailboxes b ON b.owner_id = p.actor
         JOIN mailbox_entries e ON e.message_id = p.id AND e.mailbox_id + 0 = b.id AND e.kind + 0 = 2
+--]
+--[reads
     UNION ALL
     -- The entry that says that it was read; what one wrote to oneself has only the received one. Of several, those count
     -- that the reader still has.
@@ -158,6 +179,7 @@ WITH input AS MATERIALIZED (
         JOIN mailbox_entries e ON e.message_id = i.message AND e.mailbox_id + 0 = b.id AND e.kind + 0 IN (1, 3)
     WHERE i.op = 1 AND r.hidden_at IS NULL AND e.hidden_at IS NULL AND i.ord NOT IN (SELECT m.ord FROM marked m)
     GROUP BY i.ord, b.id, b.unread, i.actor
+--]
 )
 SELECT a.ord, a.outcome::int2, a.mailbox, a.seq, a.unread, a.kind::int2, a.conversation, a.message,
        a.messages, a.actor, CASE WHEN u.full_name = '' THEN u.username ELSE u.full_name END, a.read_at, a.at, a.peer,

@@ -33,11 +33,14 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
 pub(crate) fn send(sender: i64, recipient: i64, client_message_id: &str, content: &str) -> Command {
     Command::Send(SendCommand {
         sender: UserId(sender),
-        recipient: UserId(recipient),
+        to: UserId(recipient).into(),
         subject: String::new(),
         content: content.to_owned(),
         client_message_id: client_message_id.to_owned(),
         attachments: Vec::new(),
+        reply_to: None,
+        mentions: Vec::new(),
+        only_in_groups: false,
     })
 }
 
@@ -107,7 +110,7 @@ async fn a_message_makes_two_entries(store: Store) -> anyhow::Result<()> {
     let Event::Received(message) = &entries[1].event else { panic!("{entries:?}") };
     assert_eq!(
         (message.sender_name.as_str(), message.recipient, message.is_read),
-        ("user1", UserId(2), false)
+        ("user1", Some(UserId(2)), false)
     );
     Ok(())
 }

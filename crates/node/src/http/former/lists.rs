@@ -42,8 +42,8 @@ pub(super) async fn get(node: NodeData, request: HttpRequest) -> Result<HttpResp
     Ok(hold(HttpResponse::Ok().json(Lists { received, sent, archive, unread_count }), permit))
 }
 
-fn content(listed: &Listed) -> &str {
-    &listed.message.content
+fn content(listed: &Listed) -> [&str; 1] {
+    [&listed.message.content]
 }
 
 /// This changes something though it is a `GET`: a link on another site must not do it. Browsers say where a request
@@ -88,7 +88,7 @@ fn message(listed: &Listed, direction: Direction) -> ListedMessage {
         sender: message.sender_name.clone(),
         sender_id: message.sender,
         recipient: listed.recipient_name.clone(),
-        recipient_id: message.recipient.unwrap_or_default(),
+        recipient_id: message.recipient,
         subject: shown_subject(&message.subject).to_owned(),
         content: message.content.clone(),
         created_at: message.created_at,

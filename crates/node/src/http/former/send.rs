@@ -99,19 +99,27 @@ async fn send_form(node: &Node, sender: UserId, form: &Form<AttachmentId>) -> Re
         return Err(failure.into());
     }
     let n_skipped = n_invalid + recipients.len() - message_ids.len();
-    Ok(SentForm { body: answer(message_ids, n_skipped)?, leftover })
+    let Some(first) = message_ids.first().copied() else {
+        return Err(nobody(node.settings.only_in_groups));
+    };
+    Ok(SentForm { body: answer(first, message_ids, n_skipped), leftover })
 }
 
-fn answer(message_ids: Vec<MessageId>, n_skipped: usize) -> Result<Sent, FormerError> {
-    let Some(first) = message_ids.first() else {
-        return Err(FormerError::new(ErrorCode::UnknownRecipient, "Invalid recipient selection.")
-            .with_status(StatusCode::BAD_REQUEST));
+/// What is said if no recipient may be written to. Where groups decide that, it is not told who is there.
+fn nobody(only_in_groups: bool) -> FormerError {
+    let (sentence, status) = match only_in_groups {
+        true => ("Selected recipients are not connected to your sections.", StatusCode::FORBIDDEN),
+        false => ("Invalid recipient selection.", StatusCode::BAD_REQUEST),
     };
+    FormerError::new(ErrorCode::UnknownRecipient, sentence).with_status(status)
+}
+
+fn answer(message_id: MessageId, message_ids: Vec<MessageId>, n_skipped: usize) -> Sent {
     let mut message = format!("Message sent to {} recipient(s).", message_ids.len());
     if n_skipped > 0 {
         message.push_str(&format!(" Skipped {n_skipped} invalid recipient(s)."));
     }
-    Ok(Sent { status: Status::Success, message_id: *first, message_ids, message })
+    Sent { status: Status::Success, message_id, message_ids, message }
 }
 
 /// Has commands carried out, in their order, and tries those again of which the outcome is not known: they are under ids

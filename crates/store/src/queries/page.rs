@@ -1,0 +1,195 @@
+//! A page of a mailbox: its entries as they stand, each with what it needs of its message and its conversation.
+//!
+//! What an entry says is what holds now: of a text that was changed the present one, and of a message that was deleted, or
+//! of a group that the owner left, nothing.
+
+use std::sync::Arc;
+
+use diesel::dsl;
+use diesel::prelude::*;
+use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, Timestamp, UserId};
+
+use super::{display_name, mentions};
+use crate::answer::{counts, messages as messages_of, read};
+use crate::model::{Entry, Event, FileLabel, Message, Send};
+use crate::schema::{self, conversations, kind, mailbox_entries, mailboxes, members, messages, users};
+
+/// Entries of a mailbox after a position, in order. The same cost wherever it begins: a walk along the key.
+#[dsl::auto_type(no_type_alias)]
+pub(crate) fn page(mailbox: i64, after: i64, limit: i64) -> _ {
+    let (last_with_text, edited): (i16, i16) = (kind::SENT, kind::EDITED);
+    let has_text = mailbox_entries::kind.le(last_with_text).or(mailbox_entries::kind.eq(edited));
+    let text_of_entry =
+        messages::table.on(mailbox_entries::message_id.eq(messages::id.nullable()).and(has_text));
+    let sender = users::table.on(messages::sender_id.nullable().eq(users::id.nullable()));
+    let conversation = conversations::table.on(conversations::id.eq(mailbox_entries::conversation_id));
+    mailbox_entries::table
+        .inner_join(mailboxes::table.on(mailboxes::id.eq(mailbox_entries::mailbox_id)))
+        .left_join(conversation)
+        .left_join(text_of_entry)
+        .left_join(sender)
+        .filter(mailbox_entries::mailbox_id.eq(mailbox))
+        .filter(mailbox_entries::seq.gt(after))
+        .order(mailbox_entries::seq)
+        .limit(limit)
+        .select((
+            (
+                mailbox_entries::mailbox_id,
+                mailbox_entries::seq,
+                mailboxes::unread,
+                mailbox_entries::kind,
+                mailbox_entries::conversation_id,
+                mailbox_entries::message_id,
+                mailbox_entries::actor_id,
+                mailbox_entries::read_at,
+                mailbox_entries::created_at,
+                mailbox_entries::message_ids,
+                mailbox_entries::detail,
+                mailbox_entries::hidden_at,
+            ),
+            (
+                conversations::kind.nullable(),
+                conversations::user_low.nullable(),
+                conversations::user_high.nullable(),
+                owner_since(),
+            ),
+            (
+                messages::sender_id.nullable(),
+                messages::subject.nullable(),
+                messages::content.nullable(),
+                messages::client_message_id.nullable(),
+                messages::created_at.nullable(),
+                messages::attachments.nullable(),
+                messages::reply_to_id.nullable(),
+                messages::mention_ids.nullable(),
+                messages::edited_at.nullable(),
+                messages::read_count.nullable(),
+            ),
+            (users::username.nullable(), users::full_name.nullable()),
+        ))
+}
+
+/// Since when the owner is a member of the group. What is of a conversation of two is not asked: they are for ever.
+#[dsl::auto_type(no_type_alias)]
+fn owner_since() -> _ {
+    let group: i16 = schema::GROUP;
+    members::table
+        .filter(conversations::kind.eq(group))
+        .filter(members::conversation_id.eq(mailbox_entries::conversation_id))
+        .filter(members::user_id.nullable().eq(mailboxes::owner_id))
+        .select(members::since)
+        .single_value()
+}
+
+type EntryColumns = (
+    i64,
+    i64,
+    i64,
+    i16,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+);
+/// Kind, the two users, since when the owner is a member.
+type ConversationColumns = (Option<i16>, Option<i64>, Option<i64>, Option<i64>);
+type MessageColumns = (
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+);
+/// A row of [`page`].
+pub(crate) type EntryRow =
+    (EntryColumns, ConversationColumns, MessageColumns, (Option<String>, Option<String>));
+
+/// The entry of a row; none if this version does not know its kind, or the row lacks what its kind must have.
+pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
+    let (columns, talk, text, name) = row;
+    let (mailbox, seq, unread, kind, conversation, message, actor, read_at, at, list, detail, hidden_at) =
+        columns;
+    let (message, conversation) = (message.map(MessageId), ConversationId(conversation));
+    let (list, detail) = (list.as_deref(), detail.as_deref());
+    let event = match (kind, message) {
+        // Whatever it said, it says it no more.
+        _ if hidden_at.is_some() || is_out_of_sight(kind, message, talk) => Event::Void,
+        (kind::SENT | kind::RECEIVED, Some(id)) => {
+            let is_sent = kind == kind::SENT;
+            let of_group = talk.0? == schema::GROUP;
+            let message = Message {
+                id,
+                conversation,
+                is_read: read_at.is_some(),
+                recipient: if of_group { None } else { Some(UserId(talk.1? + talk.2? - text.0?)) },
+                read_count: text.9.filter(|_| is_sent && of_group),
+                ..shown(text, name)?
+            };
+            let message = Arc::new(message);
+            if is_sent { Event::Sent(message) } else { Event::Received(message) }
+        }
+        (kind::READ, Some(id)) => Event::Read { messages: messages_of(list, id.0) },
+        (kind::RECEIPT, Some(id)) => Event::Receipt {
+            messages: messages_of(list, id.0),
+            reader: UserId(actor?),
+            read_at: Timestamp(read_at?),
+            counts: counts(detail)?,
+        },
+        (kind::DELETED, Some(message)) => Event::Deleted { message },
+        (kind::EDITED, Some(message)) => {
+            let (subject, content) = (text.1?, text.2?);
+            Event::Edited { message, conversation, subject, content, edited_at: Timestamp(at) }
+        }
+        (kind::REACTED, Some(message)) => {
+            Event::Reacted { message, conversation, user: UserId(actor?), reaction: read(detail)? }
+        }
+        (kind::GROUP, _) => {
+            Event::Group { group: conversation, actor: UserId(actor?), change: read(detail)? }
+        }
+        (kind::CONVERSATION, _) => Event::Conversation { conversation, settings: read(detail)? },
+        (kind::BLOCKED, _) => Event::Block(read(detail)?),
+        (kind::RECEIPTS, _) => Event::Receipts(read(detail)?),
+        _ => return None,
+    };
+    Some(Entry { mailbox: MailboxId(mailbox), seq: Seq(seq), unread, event })
+}
+
+/// Whether an entry tells what was said in a group, of which the owner is no member, or became one later.
+fn is_out_of_sight(kind: i16, message: Option<MessageId>, talk: ConversationColumns) -> bool {
+    let tells = matches!(kind, kind::RECEIVED | kind::SENT | kind::EDITED | kind::REACTED);
+    let (of, _, _, since) = talk;
+    tells && of == Some(schema::GROUP) && since.is_none_or(|since| message <= Some(MessageId(since)))
+}
+
+/// A message with what its row says of it; its id, its place and its reading are the entry's to say.
+fn shown(text: MessageColumns, name: (Option<String>, Option<String>)) -> Option<Message> {
+    let (sender, subject, content, client_message_id, created_at, files, reply_to, named, edited_at, _) =
+        text;
+    Some(Message {
+        id: MessageId(0),
+        conversation: ConversationId(0),
+        sender: UserId(sender?),
+        sender_name: display_name(name.0?, name.1?),
+        recipient: None,
+        subject: subject?,
+        content: content?,
+        created_at: Timestamp(created_at?),
+        is_read: false,
+        client_message_id: client_message_id.filter(|id| !id.starts_with(Send::GENERATED)),
+        attachments: FileLabel::from_json(files.as_deref())?,
+        reply_to: reply_to.map(MessageId),
+        mentions: mentions(named.as_deref())?,
+        edited_at: edited_at.map(Timestamp),
+        read_count: None,
+        reactions: Vec::new(),
+    })
+}
