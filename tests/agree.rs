@@ -52,7 +52,9 @@ async fn run(world: &mut World, seed: u64) -> anyhow::Result<()> {
     let mut dice = Dice(seed);
     let (mut n_done, mut n_checks) = (0, 0);
     while n_done < n_deeds {
-        let deeds: Vec<Deed> = (0..=dice.roll(AT_ONCE)).map(|_| Deed::choose(&mut dice, world)).collect();
+        let focus = deeds::focus(&mut dice, world);
+        let deeds: Vec<Deed> =
+            (0..=dice.roll(AT_ONCE)).map(|_| Deed::choose(&mut dice, world, focus)).collect();
         n_done += deeds.len() as u64;
         let answers = join_all(deeds.iter().map(|deed| deed.carry_out(&world.cluster))).await;
         let mut done = Vec::new();

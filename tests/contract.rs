@@ -28,6 +28,7 @@ mod deleting;
 mod files;
 mod forms;
 mod frames;
+mod groups;
 mod handshake;
 mod lists;
 mod log_in;
@@ -47,6 +48,7 @@ use deleting::{contract_of_deleting, contract_of_deleting_by_the_recipient};
 use files::{contract_of_file_limits, contract_of_files};
 use forms::{contract_of_forms, contract_of_refused_forms};
 use frames::{contract_of_frames, contract_of_sends};
+use groups::{contract_of_group_messages, contract_of_sections, contract_of_the_policy};
 use handshake::contract_of_the_handshake;
 use lists::{contract_of_lists, contract_of_notifications, contract_of_users};
 use log_in::{contract_of_log_in, contract_of_logout, contract_of_page_tokens};
@@ -83,6 +85,9 @@ pub(crate) const TESTS: &[Test] = &[
     test!(contract_of_a_broken_connection, BOTH),
     test!(contract_of_tabs, BOTH),
     test!(contract_of_the_badge, BOTH),
+    test!(contract_of_sections, BOTH),
+    test!(contract_of_group_messages, BOTH),
+    test!(contract_of_the_policy, BOTH, groups::ONLY_IN_GROUPS),
 ];
 
 /// Ends the cluster after a look at how many messages were ever stored.

@@ -3,6 +3,7 @@
 //! What needs servers that are not installed is listed as ignored; with `SWITCHBOARD_TEST=all` it fails instead.
 //! To add a test: a function that takes a [`Cluster`], and its line in the `TESTS` of its module.
 
+mod agree;
 mod api;
 mod attachments;
 mod authority;
@@ -67,6 +68,7 @@ fn main() {
     let runtime = Arc::new(runtime);
     let without_servers = !servers::missing().is_empty() && !servers::required();
     let modules = [
+        agree::TESTS,
         api::TESTS,
         attachments::TESTS,
         authority::TESTS,

@@ -55,7 +55,9 @@ impl State {
                 ensure!(*reader_id != self.user, "a receipt of one's own reading");
                 self.take_receipt(&several(*message_id, message_ids), read_counts)?;
             }
-            ServerFrame::MessageEdited { message_id, conversation_id, subject, content, edited_at, .. } => {
+            ServerFrame::MessageEdited {
+                message_id, conversation_id, subject, content, edited_at, ..
+            } => {
                 let message = self.message(*message_id, *conversation_id)?;
                 (message.subject, message.content) = (subject.clone(), content.clone());
                 message.edited_at = Some(*edited_at);

@@ -49,7 +49,7 @@ pub(super) async fn what_is_described_is_there(cluster: Cluster) -> anyhow::Resu
     }
     let (mut wrong, mut ids) = (Vec::new(), BTreeSet::new());
     for (method, path) in operations(&document) {
-        let answer = send(cluster.address(0), &method, &path.replace("{id}", "1"), &[], &[]).await?;
+        let answer = send(cluster.address(0), &method, &path_with(&path, "1"), &[], &[]).await?;
         ensure!(
             ![404, 405].contains(&answer.status) && answer.status < 500,
             "{method} {path}: {}",
@@ -74,6 +74,11 @@ pub(super) async fn what_is_described_is_there(cluster: Cluster) -> anyhow::Resu
     cluster.finish().await
 }
 
+/// A path with the same in every place.
+fn path_with(path: &str, value: &str) -> String {
+    ["{id}", "{user_id}", "{reaction}"].iter().fold(path.to_owned(), |path, name| path.replace(name, value))
+}
+
 fn check_operation(path: &str, operation: &Value) -> anyhow::Result<()> {
     let responses = operation["responses"].as_object().context("no responses")?;
     let is_status = |status: &str| status.len() == 3 && status.starts_with(['2', '4', '5']);
@@ -85,7 +90,7 @@ fn check_operation(path: &str, operation: &Value) -> anyhow::Result<()> {
     ensure!(operation["operationId"].is_string());
     let parameters: Vec<&Value> = operation["parameters"].as_array().into_iter().flatten().collect();
     let in_path: Vec<_> = parameters.iter().filter(|it| it["in"] == "path").map(|it| &it["name"]).collect();
-    let expect = if path.contains("{id}") { vec!["id"] } else { Vec::new() };
+    let expect: Vec<_> = path.split('{').skip(1).filter_map(|part| part.split('}').next()).collect();
     ensure!(in_path == expect, "{in_path:?}");
     for parameter in parameters {
         ensure!(parameter["schema"].is_object() && parameter["name"].is_string(), "{parameter}");
@@ -112,11 +117,45 @@ pub(super) async fn answers_are_as_described(cluster: Cluster) -> anyhow::Result
     let body = json!({"recipient_id": 2, "content": "x", "client_message_id": "c", "attachment_ids": [file]});
     let sent = send_json(one, "POST", "/api/v1/messages", &[bearer(1)], &body).await?;
     let (media_type, form) = crate::harness::http::multipart(&[], &[("f", "x", b"x")]);
+    let group = json!({"title": "t", "member_ids": [2]});
+    let group = send_json(one, "POST", "/api/v1/conversations", &[bearer(1)], &group).await?;
+    let of_group = format!("/api/v1/conversations/{}", group.json()?["conversation_id"]);
     for (method, path, asked, answer) in [
         ("post", "/api/v1/messages", "/api/v1/messages", sent),
         ("get", "/api/v1/me", "/api/v1/me", get(two, "/api/v1/me", &[bearer(2)]).await?),
         ("get", "/api/v1/users", "?limit=3", get(two, "/api/v1/users?limit=3", &[bearer(2)]).await?),
         ("get", "/api/v1/conversations", "", get(two, "/api/v1/conversations", &[bearer(2)]).await?),
+        ("get", "/api/v1/conversations", "group", get(two, "/api/v1/conversations", &[bearer(1)]).await?),
+        ("get", "/api/v1/conversations/{id}", "group", get(two, &of_group, &[bearer(2)]).await?),
+        ("post", "/api/v1/conversations", "", group),
+        (
+            "patch",
+            "/api/v1/messages/{id}",
+            "1",
+            send_json(one, "PATCH", "/api/v1/messages/1", &[bearer(1)], &json!({"content": "y"})).await?,
+        ),
+        (
+            "put",
+            "/api/v1/messages/{id}/reactions/{reaction}",
+            "1",
+            send(two, "PUT", "/api/v1/messages/1/reactions/x", &[bearer(2)], &[]).await?,
+        ),
+        (
+            "get",
+            "/api/v1/messages/{id}/versions",
+            "1",
+            get(two, "/api/v1/messages/1/versions", &[bearer(2)]).await?,
+        ),
+        ("get", "/api/v1/search", "y", get(two, "/api/v1/search?query=y", &[bearer(2)]).await?),
+        ("get", "/api/v1/presence", "1", get(two, "/api/v1/presence?user_ids=1", &[bearer(2)]).await?),
+        (
+            "put",
+            "/api/v1/blocks/{user_id}",
+            "",
+            send(one, "PUT", "/api/v1/blocks/9", &[bearer(1)], &[]).await?,
+        ),
+        ("get", "/api/v1/blocks", "", get(two, "/api/v1/blocks", &[bearer(1)]).await?),
+        ("get", "/api/v1/settings", "", get(two, "/api/v1/settings", &[bearer(1)]).await?),
         (
             "get",
             "/api/v1/conversations/{id}/messages",

@@ -2,12 +2,14 @@
 
 use anyhow::{Context, ensure};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use switchboard_protocol::history::HistoryPage;
 use switchboard_protocol::{MessageId, UserId, api};
 use switchboard_store::Import;
 
+use super::talks::{make_group, say};
 use crate::attachments::kit::delete;
-use crate::harness::http::{bearer, get};
+use crate::harness::http::{bearer, get, send_json};
 use crate::harness::{Cluster, USERS, connected};
 
 async fn page<T: DeserializeOwned>(
@@ -110,9 +112,7 @@ pub(super) async fn conversations_page_to_their_end(cluster: Cluster) -> anyhow:
             let path = format!("/api/v1/conversations?limit={limit}{before}");
             let talks: api::ConversationsPage = page(&cluster, 1, &path, nth).await?;
             ensure!(!talks.conversations.is_empty() && talks.conversations.len() <= limit);
-            found.extend(
-                talks.conversations.iter().map(|talk| (talk.user.id.0, talk.last_message.message_id)),
-            );
+            found.extend(talks.conversations.iter().filter_map(with_whom));
             let Some(next) = talks.before else { break };
             before = format!("&before={next}");
             nth += 1;
@@ -124,10 +124,131 @@ pub(super) async fn conversations_page_to_their_end(cluster: Cluster) -> anyhow:
     delete(cluster.address(1), 1, newest).await?;
     delete(cluster.address(1), 1, last[10].1).await?;
     let talks: api::ConversationsPage = page(&cluster, 1, "/api/v1/conversations", 1).await?;
-    let found: Vec<_> =
-        talks.conversations.iter().map(|talk| (talk.user.id.0, talk.last_message.message_id)).collect();
+    let found: Vec<_> = talks.conversations.iter().filter_map(with_whom).collect();
     ensure!(found.len() == 19 && found[0] == last[28] && found.contains(&(user, last[0].1)), "{found:?}");
     ensure!(found.iter().all(|(user, _)| *user != last[10].0), "{found:?}");
+    cluster.finish().await
+}
+
+/// With whom a conversation of two is, and its last message.
+fn with_whom(talk: &api::Conversation) -> Option<(i64, MessageId)> {
+    Some((talk.user.as_ref()?.id.0, talk.last_message.as_ref()?.message_id))
+}
+
+pub(super) async fn groups_page_among_the_others(cluster: Cluster) -> anyhow::Result<()> {
+    // By what comes last in each: a message, or that it was made.
+    let mut expect = Vec::new();
+    for nth in 0..12 {
+        let id = match nth % 3 {
+            0 => make_group(&cluster, &format!("group {nth}"), &[2]).await?,
+            1 => {
+                let group = make_group(&cluster, &format!("group {nth}"), &[2, 3]).await?;
+                say(&cluster, 1, json!({"conversation_id": group}), "x").await?;
+                group
+            }
+            _ => {
+                let message = json!({"recipient_id": 10 + nth, "content": "x"});
+                let answer =
+                    send_json(cluster.address(0), "POST", "/api/v1/messages", &[bearer(1)], &message).await?;
+                answer.json()?["data"]["conversation_id"].as_i64().context("an id")?
+            }
+        };
+        expect.insert(0, id);
+    }
+    let archived = [expect[1], expect[4], expect[6], expect[11]];
+    for group in archived {
+        let path = format!("/api/v1/conversations/{group}/settings");
+        let body = json!({"is_archived": true});
+        let answer = send_json(cluster.address(1), "PUT", &path, &[bearer(1)], &body).await?;
+        ensure!(answer.status == 200, "{}", answer.body);
+    }
+    let (away, here): (Vec<_>, Vec<_>) = expect.iter().partition(|id| archived.contains(id));
+    for (filter, expect) in [("", expect), ("&archived=true", away), ("&archived=false", here)] {
+        for limit in [1, 3, expect.len(), 50] {
+            let (mut found, mut before, mut nth) = (Vec::new(), String::new(), 0);
+            loop {
+                let path = format!("/api/v1/conversations?limit={limit}{filter}{before}");
+                let talks: api::ConversationsPage = page(&cluster, 1, &path, nth).await?;
+                ensure!(!talks.conversations.is_empty() && talks.conversations.len() <= limit);
+                found.extend(talks.conversations.iter().map(|talk| talk.id.0));
+                let Some(next) = talks.before else { break };
+                before = format!("&before={next}");
+                nth += 1;
+            }
+            ensure!(found == expect, "{limit}{filter}: {found:?} is not {expect:?}");
+        }
+    }
+    cluster.finish().await
+}
+
+/// All that a search finds, page by page.
+async fn search(cluster: &Cluster, user: i64, query: &str, limit: usize) -> anyhow::Result<Vec<i64>> {
+    let (mut found, mut before, mut nth) = (Vec::new(), String::new(), 0);
+    loop {
+        let path = format!("/api/v1/search?query={query}&limit={limit}{before}");
+        let findings: api::SearchPage = page(cluster, user, &path, nth).await?;
+        ensure!(findings.messages.len() <= limit, "{path}");
+        found.extend(findings.messages.iter().map(|message| message.message_id.0));
+        let Some(next) = findings.before else { return Ok(found) };
+        before = format!("&before={next}");
+        nth += 1;
+        ensure!(nth < 100, "{path} has no end");
+    }
+}
+
+pub(super) async fn search_pages_to_its_end(cluster: Cluster) -> anyhow::Result<()> {
+    let group = make_group(&cluster, "Team", &[2, 3]).await?;
+    let mut sent = Vec::new();
+    for nth in 0..20 {
+        let to = match nth % 4 {
+            0 => json!({"conversation_id": group}),
+            1 => json!({"recipient_id": 1}),
+            _ => json!({"recipient_id": 2, "subject": "100% Sure"}),
+        };
+        sent.push(say(&cluster, 1, to, &format!("needle and_thread {nth}")).await?);
+    }
+    delete(cluster.address(0), 1, MessageId(sent[2])).await?;
+    delete(cluster.address(0), 2, MessageId(sent[3])).await?;
+    let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<i64> {
+        (0..20).rev().filter(|nth| wanted(*nth)).map(|nth| sent[nth]).collect()
+    };
+    for (user, query, expect) in [
+        (1, "needle", of(&|nth| nth != 2)),
+        (1, "NEEDLE%20thread", of(&|nth| nth != 2)),
+        (2, "needle", of(&|nth| nth != 2 && nth != 3 && nth % 4 != 1)),
+        (3, "needle", of(&|nth| nth % 4 == 0)),
+        (4, "needle", Vec::new()),
+        (1, "sure%20needle", of(&|nth| nth != 2 && nth % 4 > 1)),
+        (1, "100%25", of(&|nth| nth != 2 && nth % 4 > 1)),
+        (1, "and_thread%2019", of(&|nth| nth == 19)),
+        (1, "andXthread", Vec::new()),
+        (1, "needle%20hay", Vec::new()),
+    ] {
+        for limit in [1, 7, 50] {
+            let found = search(&cluster, user, query, limit).await?;
+            ensure!(found == expect, "{user}, {query}, {limit}: {found:?} is not {expect:?}");
+        }
+    }
+    for query in ["", "?query=", "?query=%20", "?query=a%00b", "?query=a+b+c+d+e+f+g+h+i"] {
+        let answer = get(cluster.address(0), &format!("/api/v1/search{query}"), &[bearer(1)]).await?;
+        ensure!(answer.status == 400, "`{query}`: {}", answer.body);
+    }
+    cluster.finish().await
+}
+
+/// A page is cut where it has too many bytes, and the next one goes on right there.
+pub(super) async fn wide_findings_page_too(cluster: Cluster) -> anyhow::Result<()> {
+    let (ann, mut anns) = cluster.client(1, &[0], None);
+    connected(&mut anns).await?;
+    let mut expect = Vec::new();
+    for nth in 0..45 {
+        let content = format!("{nth} needle {}", "x".repeat(31 * 1024));
+        expect.insert(0, ann.send(UserId(2), "", &content, None).await?.message_id.0);
+    }
+    let first: api::SearchPage = page(&cluster, 2, "/api/v1/search?query=needle&limit=200", 0).await?;
+    ensure!(first.messages.len() < 40, "{} messages are a megabyte", first.messages.len());
+    let found = search(&cluster, 2, "needle", 200).await?;
+    ensure!(found == expect, "{found:?} is not {expect:?}");
     cluster.finish().await
 }
 

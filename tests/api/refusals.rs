@@ -24,6 +24,9 @@ pub(super) async fn foreign_and_unknown_are_alike(cluster: Cluster) -> anyhow::R
             "/api/v1/conversations/999999/messages",
         ),
         ("GET", format!("/api/v1/attachments/{}", file.id), "/api/v1/attachments/999999"),
+        ("GET", format!("/api/v1/conversations/{conversation}"), "/api/v1/conversations/999999"),
+        ("GET", format!("/api/v1/messages/{message}/versions"), "/api/v1/messages/999999/versions"),
+        ("PUT", format!("/api/v1/messages/{message}/reactions/x"), "/api/v1/messages/999999/reactions/x"),
         ("POST", format!("/messages/delete/{message}/"), "/messages/delete/999999/"),
         ("GET", format!("/messages/download/{}/", file.id), "/messages/download/999999/"),
     ] {
@@ -59,7 +62,9 @@ pub(super) async fn foreign_and_unknown_are_alike(cluster: Cluster) -> anyhow::R
 
 pub(super) async fn numbers_that_cannot_be(cluster: Cluster) -> anyhow::Result<()> {
     let address = cluster.address(0);
-    for path in ["/api/v1/users", "/api/v1/conversations", "/api/v1/conversations/1/messages"] {
+    for path in
+        ["/api/v1/users", "/api/v1/conversations", "/api/v1/conversations/1/messages", "/api/v1/search"]
+    {
         let parameter = if path == "/api/v1/users" { "after" } else { "before" };
         for value in ["x", "1.5", "99999999999999999999", "", "1e3"] {
             for parameter in ["limit", parameter] {
@@ -88,6 +93,12 @@ pub(super) async fn numbers_that_cannot_be(cluster: Cluster) -> anyhow::Result<(
             ("DELETE", format!("/api/v1/messages/{id}")),
             ("GET", format!("/api/v1/conversations/{id}/messages")),
             ("GET", format!("/api/v1/attachments/{id}")),
+            ("GET", format!("/api/v1/conversations/{id}")),
+            ("GET", format!("/api/v1/messages/{id}/versions")),
+            ("PUT", format!("/api/v1/messages/{id}/reactions/x")),
+            ("PUT", format!("/api/v1/blocks/{id}")),
+            ("DELETE", format!("/api/v1/conversations/{id}/members/1")),
+            ("DELETE", format!("/api/v1/conversations/1/members/{id}")),
         ] {
             let answer = send(address, method, &path, &[bearer(1)], &[]).await?;
             ensure!(answer.status == 404 && answer.json()?["code"] == "not_found", "{path}: {}", answer.body);

@@ -28,7 +28,7 @@ pub(super) fn read<T: DeserializeOwned + Serialize>(answer: &Answer, status: u16
 
 /// The keys of an object, in order.
 #[track_caller]
-fn check_keys(value: &Value, expect: &str) -> anyhow::Result<()> {
+pub(super) fn check_keys(value: &Value, expect: &str) -> anyhow::Result<()> {
     let place = std::panic::Location::caller();
     let mut keys: Vec<_> = value.as_object().context("no object")?.keys().map(String::as_str).collect();
     keys.sort_unstable();
@@ -102,9 +102,14 @@ pub(super) async fn messages_have_their_shape(cluster: Cluster) -> anyhow::Resul
     let answer = get(two, "/api/v1/conversations", &[bearer(2)]).await?;
     let talks: api::ConversationsPage = read(&answer, 200)?;
     check_keys(&answer.json()?, "conversations")?;
-    check_keys(&answer.json()?["conversations"][0], "id last_message unread_count user")?;
+    check_keys(
+        &answer.json()?["conversations"][0],
+        "draft id is_archived is_muted kind last_message unread_count user",
+    )?;
     let talk = &talks.conversations[0];
-    ensure!(talk.unread_count == 2 && talk.user.id.0 == 1 && talk.last_message == second.data, "{talk:?}");
+    let user = talk.user.as_ref().context("it is of two")?;
+    ensure!(talk.unread_count == 2 && user.id.0 == 1, "{talk:?}");
+    ensure!(talk.last_message.as_ref() == Some(&second.data), "{talk:?}");
     let path = format!("/api/v1/conversations/{}/messages", talk.id);
     let answer = get(one, &path, &[bearer(2)]).await?;
     let page: HistoryPage = read(&answer, 200)?;

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use switchboard_protocol::client_frame::{ClientFrame, ReadMark};
-use switchboard_protocol::{ErrorFrame, MessageId, Seq, UserId};
+use switchboard_protocol::{ErrorFrame, MessageId, Seq, ServerFrame, Target};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::draft::random_name;
 use crate::outbox::{Awaiting, Reply, Request};
 use crate::session::Session;
 use crate::{Config, Draft, Event};
@@ -56,7 +57,7 @@ impl Client {
     /// Once polled the message may be sent even if nobody waits any longer.
     pub async fn send(
         &self,
-        to: UserId,
+        to: impl Into<Target>,
         subject: &str,
         content: &str,
         client_message_id: Option<String>,
@@ -71,7 +72,7 @@ impl Client {
     /// If the client ended.
     pub async fn post(
         &self,
-        to: UserId,
+        to: impl Into<Target>,
         subject: &str,
         content: &str,
         client_message_id: Option<String>,
@@ -98,7 +99,7 @@ impl Client {
     pub async fn post_draft(&self, draft: Draft) -> Result<Answer<Acknowledged>, RequestError> {
         let (message, client_message_id) = draft.into_frame();
         let frame = ClientFrame::SendMessage(message);
-        self.request(frame, |reply| Awaiting::Sent { client_message_id, reply }).await
+        self.push(frame, |reply| Awaiting::Sent { client_message_id, reply }).await
     }
 
     /// Marks a received message as read.
@@ -107,7 +108,7 @@ impl Client {
     /// If the node refused it for good, or the client ended.
     pub async fn mark_read(&self, message_id: MessageId) -> Result<(), RequestError> {
         let frame = ClientFrame::MarkAsRead(ReadMark::Message { message_id });
-        self.request(frame, |reply| Awaiting::Read { message_id, reply }).await?.await
+        self.push(frame, |reply| Awaiting::Read { message_id, reply }).await?.await
     }
 
     /// Asks how many messages were received and not read.
@@ -115,7 +116,35 @@ impl Client {
     /// # Errors
     /// If the node refused it for good, or the client ended.
     pub async fn unread_count(&self) -> Result<i64, RequestError> {
-        self.request(ClientFrame::GetUnreadCount, |reply| Awaiting::Unread { reply }).await?.await
+        self.push(ClientFrame::GetUnreadCount, |reply| Awaiting::Unread { reply }).await?.await
+    }
+
+    /// Asks for anything, and resolves with the frame that says that it is done: of a change the entry, or its repeat if there
+    /// was nothing to be changed. It stays in the outbox until then, and is safe to be written again: a message and a group
+    /// get a random name if they have none.
+    ///
+    /// A mark up to a message is answered by the first entry that may be of it. A frame that the node does not answer
+    /// (`typing`, `watch_presence`, `set_presence`) is for [`Self::ask`].
+    ///
+    /// # Errors
+    /// If the node refused it for good, or the client ended.
+    ///
+    /// # Cancel safety
+    /// As [`Self::send`].
+    pub async fn request(&self, frame: ClientFrame) -> Result<ServerFrame, RequestError> {
+        let frame = named(frame);
+        let asked = Box::new(frame.clone());
+        self.push(frame, |reply| Awaiting::Done { frame: asked, reply }).await?.await
+    }
+
+    /// Says something without waiting for what comes of it: it is written once, after the requests before it, and is lost with
+    /// the connection. If the node refuses it, that comes as an [`Event::Frame`].
+    ///
+    /// # Errors
+    /// If the client ended.
+    pub async fn ask(&self, frame: ClientFrame) -> Result<(), RequestError> {
+        let request = Request { frame, awaiting: Awaiting::Nothing };
+        self.requests.send(request).await.map_err(|_task_has_ended| RequestError::Ended)
     }
 
     /// Ends the session for all its handles and says goodbye to the node. Requests without an answer get
@@ -143,7 +172,7 @@ impl Client {
         self.counters.retries.load(Ordering::Relaxed)
     }
 
-    async fn request<T>(
+    async fn push<T>(
         &self,
         frame: ClientFrame,
         awaiting: impl FnOnce(Reply<T>) -> Awaiting,
@@ -153,6 +182,17 @@ impl Client {
         self.requests.send(request).await.map_err(|_task_has_ended| RequestError::Ended)?;
         Ok(Answer(answer))
     }
+}
+
+/// What would be made twice if it was written twice, with a name that keeps it from that.
+fn named(mut frame: ClientFrame) -> ClientFrame {
+    let name = match &mut frame {
+        ClientFrame::SendMessage(message) => &mut message.client_message_id,
+        ClientFrame::CreateGroup(group) => &mut group.client_conversation_id,
+        _ => return frame,
+    };
+    name.get_or_insert_with(random_name);
+    frame
 }
 
 /// The answer to a request in the outbox, as a future. Dropping it does not take the request back.

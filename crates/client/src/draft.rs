@@ -40,8 +40,7 @@ impl Draft {
 
     /// The frame, and what the message is called in it.
     pub(crate) fn into_frame(self) -> (SendMessage, String) {
-        let client_message_id =
-            self.client_message_id.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+        let client_message_id = self.client_message_id.unwrap_or_else(random_name);
         let frame = SendMessage {
             to: self.to,
             subject: self.subject,
@@ -53,4 +52,9 @@ impl Draft {
         };
         (frame, client_message_id)
     }
+}
+
+/// A name that nothing else has.
+pub(crate) fn random_name() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }

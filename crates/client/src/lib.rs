@@ -6,7 +6,7 @@
 //! - [`event`]: what the consumer hears of, and the bounded way to it.
 //! - `session`: the task behind the handle; it owns the cursor and outlives connections.
 //! - `link`: one connection, from its handshake to its end.
-//! - `outbox`: requests without an answer yet.
+//! - `outbox`: requests without an answer yet; `matching`: by what their answers are known.
 //!
 //! ```no_run
 //! # use switchboard_client::{Client, Config, Event};
@@ -32,6 +32,7 @@ pub mod config;
 pub mod draft;
 pub mod event;
 mod link;
+mod matching;
 mod outbox;
 mod session;
 

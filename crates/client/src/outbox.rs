@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 
 use switchboard_protocol::client_frame::ClientFrame;
 use switchboard_protocol::limits::FRAME_BYTES;
-use switchboard_protocol::{Envelope, ErrorCode, ErrorFrame, MessageId, RequestId, ServerFrame};
+use switchboard_protocol::{Envelope, ErrorCode, ErrorFrame, MessageId, RequestId, ServerFrame, UserId};
 use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::matching::{is_done_by, request_id};
 use crate::{Acknowledged, Backoff, RequestError};
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, RequestError>>;
@@ -26,9 +27,24 @@ pub(crate) struct Request {
 /// By what the answer is known, and who waits for it.
 #[derive(Debug)]
 pub(crate) enum Awaiting {
-    Sent { client_message_id: String, reply: Reply<Acknowledged> },
-    Read { message_id: MessageId, reply: Reply<()> },
-    Unread { reply: Reply<i64> },
+    Sent {
+        client_message_id: String,
+        reply: Reply<Acknowledged>,
+    },
+    Read {
+        message_id: MessageId,
+        reply: Reply<()>,
+    },
+    Unread {
+        reply: Reply<i64>,
+    },
+    /// Whatever the frame asks for.
+    Done {
+        frame: Box<ClientFrame>,
+        reply: Reply<ServerFrame>,
+    },
+    /// Nobody waits: it is forgotten once it is written.
+    Nothing,
 }
 
 /// What a frame meant to the outbox.
@@ -57,6 +73,8 @@ pub(crate) struct Outbox {
     /// Nothing is written before, because the node asked for patience.
     paused_until: Option<Instant>,
     backoff: Backoff,
+    /// Whose requests they are, as the node says.
+    user: UserId,
 }
 
 #[derive(Debug)]
@@ -79,6 +97,7 @@ impl Outbox {
             next_number: 1,
             paused_until: None,
             backoff,
+            user: UserId::default(),
         }
     }
 
@@ -121,12 +140,15 @@ impl Outbox {
     pub(crate) fn next_frame(&mut self) -> Option<Utf8Bytes> {
         let pending = self.waiting.pop_front()?;
         let text = pending.text.clone();
-        self.written.push_back(pending);
+        if !matches!(pending.awaiting, Awaiting::Nothing) {
+            self.written.push_back(pending);
+        }
         Some(text)
     }
 
-    /// A new connection: everything without an answer is written again, in order.
-    pub(crate) fn rewind(&mut self) {
+    /// A new connection of this user: everything without an answer is written again, in order.
+    pub(crate) fn rewind(&mut self, user: UserId) {
+        self.user = user;
         self.waiting.extend(std::mem::take(&mut self.written));
         self.waiting.make_contiguous().sort_unstable_by_key(|pending| pending.number);
         self.paused_until = None;
@@ -136,9 +158,10 @@ impl Outbox {
     pub(crate) fn settle(&mut self, frame: &ServerFrame) -> Settled {
         if let ServerFrame::MessageRead { message_id: id, message_ids, .. } = frame {
             let mut settled = Settled::Nothing;
-            while let Some(pending) = self.take(|pending| {
-                matches!(&pending.awaiting, Awaiting::Read { message_id, .. }
-                    if message_id == id || message_ids.contains(message_id))
+            let user = self.user;
+            while let Some(pending) = self.take(|pending| match &pending.awaiting {
+                Awaiting::Read { message_id, .. } => message_id == id || message_ids.contains(message_id),
+                _ => pending.is_done_by(frame, user),
             }) {
                 settled = self.answer(pending, frame);
             }
@@ -154,6 +177,8 @@ impl Outbox {
             ServerFrame::Error(error) => self.take(|pending| pending.is_named_by(error)),
             _ => None,
         };
+        let user = self.user;
+        let pending = pending.or_else(|| self.take(|pending| pending.is_done_by(frame, user)));
         match (pending, frame) {
             (None, _) => Settled::Nothing,
             (Some(pending), ServerFrame::Error(error)) if is_momentary(error.code) => {
@@ -198,6 +223,17 @@ impl Pending {
         }
     }
 
+    /// Whether it was asked for as a frame, and this says that it is done.
+    fn is_done_by(&self, frame: &ServerFrame, user: UserId) -> bool {
+        let Awaiting::Done { frame: asked, .. } = &self.awaiting else {
+            return false;
+        };
+        match request_id(frame) {
+            Some(id) => *id == RequestId::Number(self.number),
+            None => is_done_by(asked, frame, user),
+        }
+    }
+
     fn answer(self, frame: &ServerFrame) {
         // A failed `send` on a reply means that nobody waits any longer, here and below.
         match (self.awaiting, frame) {
@@ -212,6 +248,9 @@ impl Pending {
                 let _ = reply.send(Ok(*unread_count));
             }
             (awaiting, ServerFrame::Error(error)) => awaiting.refuse(error.clone()),
+            (Awaiting::Done { reply, .. }, frame) => {
+                let _ = reply.send(Ok(frame.clone()));
+            }
             // Dropping the reply says that the outcome is unknown. No node mixes up its own request ids.
             _ => {}
         }
@@ -225,6 +264,8 @@ impl Awaiting {
             Self::Sent { reply, .. } => reply.send(Err(error)).is_err(),
             Self::Read { reply, .. } => reply.send(Err(error)).is_err(),
             Self::Unread { reply } => reply.send(Err(error)).is_err(),
+            Self::Done { reply, .. } => reply.send(Err(error)).is_err(),
+            Self::Nothing => true,
         };
     }
 }

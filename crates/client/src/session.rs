@@ -121,7 +121,7 @@ impl Session {
         self.cursor.get_or_insert(welcome.cursor);
         self.epoch.get_or_insert_with(|| welcome.epoch.clone());
         self.connection.welcomed_at = Some(Instant::now());
-        self.outbox.rewind();
+        self.outbox.rewind(welcome.user.id);
         self.feed.push(Event::Connected(welcome));
     }
 

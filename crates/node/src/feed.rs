@@ -13,7 +13,8 @@ use switchboard_store::{Entry, Head, StoreError};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use crate::hub::{Attachment, HubHandle, Item};
+use crate::ephemeral::Notice;
+use crate::hub::{Attachment, HubHandle, Item, Lagged, Taken};
 use crate::packet::{Packet, Way};
 use crate::sabotage::{self, sabotaged};
 
@@ -56,6 +57,8 @@ enum Work {
 pub enum Step {
     /// Entries in order, the first right after the cursor.
     Items(VecDeque<Item>),
+    /// What is kept nowhere: it leaves the cursor where it is.
+    Ephemeral(VecDeque<Notice>),
     /// The store knows nothing of the cursor: it is now this.
     Reset(Seq),
     /// The next entry is none that this version can read, as while a fleet is upgraded. A node of a later one may: the
@@ -164,9 +167,13 @@ impl Feed {
             self.work = Some(Work::Page(Box::pin(async move { source.page(mailbox, cursor, limit).await })));
             return None;
         }
-        let Ok(mut items) = self.attachment.outlet().take().await else {
-            self.attach_again(Duration::ZERO);
-            return None;
+        let mut items = match self.attachment.outlet().take().await {
+            Ok(Taken::Items(items)) => items,
+            Ok(Taken::Notices(notices)) => return Some(Step::Ephemeral(notices)),
+            Err(Lagged) => {
+                self.attach_again(Duration::ZERO);
+                return None;
+            }
         };
         // The first ones may have been paged.
         while items.front().is_some_and(|item| item.seq <= self.cursor) {

@@ -12,6 +12,7 @@ mod former;
 mod groups;
 mod health;
 mod held;
+mod live;
 mod messages;
 mod openapi;
 mod own;
@@ -66,6 +67,8 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
             resource("/api/v1/settings", web::get().to(own::settings), "GET, PUT")
                 .route(web::put().to(own::set_settings)),
         )
+        .service(get("/api/v1/presence", web::get().to(live::presence)))
+        .service(post("/api/v1/typing", web::post().to(live::typing)))
         .configure(talk_routes)
         .service(post("/api/v1/attachments", web::post().to(attachments::upload)))
         .service(
@@ -98,8 +101,12 @@ fn talk_routes(service: &mut web::ServiceConfig) {
         .service(resource("/api/v1/conversations/{id}/settings", web::put().to(conversations::set), "PUT"))
         .service(post("/api/v1/conversations/{id}/members", web::post().to(groups::add_members)))
         .service(
-            resource("/api/v1/conversations/{id}/members/{user_id}", web::put().to(groups::set_role), "PUT, DELETE")
-                .route(web::delete().to(groups::remove_member)),
+            resource(
+                "/api/v1/conversations/{id}/members/{user_id}",
+                web::put().to(groups::set_role),
+                "PUT, DELETE",
+            )
+            .route(web::delete().to(groups::remove_member)),
         )
         .service(post("/api/v1/messages", web::post().to(messages::send)))
         .service(
@@ -109,8 +116,12 @@ fn talk_routes(service: &mut web::ServiceConfig) {
         .service(post("/api/v1/messages/{id}/read", web::post().to(messages::read)))
         .service(get("/api/v1/messages/{id}/versions", web::get().to(messages::versions)))
         .service(
-            resource("/api/v1/messages/{id}/reactions/{reaction}", web::put().to(messages::react), "PUT, DELETE")
-                .route(web::delete().to(messages::take_reaction_back)),
+            resource(
+                "/api/v1/messages/{id}/reactions/{reaction}",
+                web::put().to(messages::react),
+                "PUT, DELETE",
+            )
+            .route(web::delete().to(messages::take_reaction_back)),
         )
         .service(get("/api/v1/search", web::get().to(search::search)));
 }

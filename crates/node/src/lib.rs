@@ -5,6 +5,7 @@
 //! channel layer; the hub of each node puts what it hears in order and into the queues of its sessions, whose
 //! [`feed`]s come from a page of the store to the live end without a seam.
 //!
+//! - [`ephemeral`] is what is told beside the mailboxes, and kept nowhere; [`presence`] is who is there.
 //! - `commands` is what a user asks for, whichever way it came; [`revocations`] says whose credentials have ended;
 //!   [`attachments`] holds the bytes of files.
 //! - [`program`] is all of it; [`run`] is the commands of [`cli`]; [`node`] starts and stops a node, whose sessions leave as [`drain`] says;
@@ -22,6 +23,7 @@ mod collector;
 mod commands;
 pub mod config;
 pub mod drain;
+pub mod ephemeral;
 pub mod feed;
 pub mod guard;
 pub mod http;
@@ -31,6 +33,7 @@ pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod packet;
+pub mod presence;
 pub mod problem;
 pub mod program;
 pub mod revocations;

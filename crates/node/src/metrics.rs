@@ -26,7 +26,27 @@ use crate::state::Node;
 /// Words for `transport`.
 const TRANSPORTS: &[&str] = &["websocket", "event_stream"];
 /// Words for the `type` of a frame from a client.
-const FRAMES_IN: &[&str] = &["send_message", "mark_as_read", "get_unread_count", "ping", "invalid"];
+const FRAMES_IN: &[&str] = &[
+    "send_message",
+    "mark_as_read",
+    "typing",
+    "get_unread_count",
+    "ping",
+    "edit_message",
+    "delete_message",
+    "set_reaction",
+    "create_group",
+    "set_title",
+    "add_members",
+    "remove_member",
+    "set_role",
+    "set_conversation",
+    "set_block",
+    "set_receipts",
+    "watch_presence",
+    "set_presence",
+    "invalid",
+];
 /// Words for the `type` of a frame to a client, the most frequent first.
 const FRAMES_OUT: &[&str] = &[
     "new_message",
@@ -34,7 +54,15 @@ const FRAMES_OUT: &[&str] = &[
     "message_read",
     "read_receipt",
     "unread_count",
+    "typing",
+    "presence",
+    "message_reaction",
+    "message_edited",
     "message_deleted",
+    "group_changed",
+    "conversation_changed",
+    "block_changed",
+    "receipts_changed",
     "welcome",
     "error",
     "pong",
@@ -45,7 +73,7 @@ const FRAMES_OUT: &[&str] = &[
 ];
 /// Words for the `reason` of a drop.
 const DROPS: &[&str] =
-    &["publish_down", "publish_full", "receive_full", "malformed", "session_full", "wide_gap"];
+    &["publish_down", "publish_full", "receive_full", "malformed", "session_full", "wide_gap", "ephemeral"];
 /// Seconds, for what should take milliseconds and may take as long as a sweep.
 const DELIVERY: [f64; 15] =
     [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
@@ -104,6 +132,8 @@ pub struct Metrics {
     pub hub_swept: Counter,
     /// Seconds that reading a part of them took.
     pub hub_sweep_seconds: Histogram,
+    /// What is kept nowhere: told to mailboxes, and written to sessions.
+    pub ephemeral: Labelled<Counter>,
     /// What left the fast path, by reason.
     pub drops: Labelled<Counter>,
     /// Requests that have no answer yet.
@@ -227,10 +257,17 @@ impl Default for Metrics {
                 "How long reading a part of the mailboxes took",
                 commit_buckets(),
             ),
+            ephemeral: Labelled::new(
+                r,
+                "ephemeral",
+                "What is told and kept nowhere",
+                "outcome",
+                &["published", "delivered"],
+            ),
             drops: Labelled::new(
                 r,
                 "drops",
-                "What left the fast path, and is read from the store",
+                "What left the fast path, and is read from the store if it is kept",
                 "reason",
                 DROPS,
             ),

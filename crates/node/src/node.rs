@@ -24,11 +24,13 @@ use crate::attachments::{Files, FilesError};
 use crate::auth::{Edge, Passwords, Tokens};
 use crate::config::Config;
 use crate::drain::{Drain, reserve};
+use crate::ephemeral::Throttle;
 use crate::feed::Source;
 use crate::http::{all_routes, routes};
 use crate::hub::{HubHandle, Surroundings};
 use crate::limits::NodeLimits;
 use crate::metrics::Metrics;
+use crate::presence::Presence;
 use crate::revocations::Revocations;
 use crate::state::{Node, Settings};
 use crate::writer::WriterHandle;
@@ -205,6 +207,8 @@ fn build(
         source,
         writer,
         limits: NodeLimits::new(&config.limits),
+        typing: Throttle::default(),
+        presence: Arc::new(Presence::default()),
         messages_per_second: config.limits.messages_per_second,
         settings: settings(config),
         tokens: Tokens::from_config(&config.auth).map_err(StartError::Keys)?,

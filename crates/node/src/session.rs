@@ -6,7 +6,10 @@
 mod record;
 mod requests;
 mod unread;
+mod watching;
+mod writers;
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -15,21 +18,25 @@ use bytestring::ByteString;
 use futures_util::{FutureExt, StreamExt};
 use switchboard_protocol::server_frame::User;
 use switchboard_protocol::{
-    CloseCode, ErrorCode, ErrorFrame, Limits, Seq, ServerFrame, Timestamp, Welcome, limits,
+    CloseCode, ConversationId, ErrorCode, ErrorFrame, Limits, Seq, ServerFrame, Timestamp, UserId, Welcome,
+    limits,
 };
 use switchboard_store::{Account, Head};
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, Span};
 
 pub(crate) use self::record::Record;
-use self::requests::Requests;
+use self::requests::{PresenceRequest, Requests, Taken};
 use self::unread::UnreadNotices;
+use self::watching::Watching;
+pub(crate) use self::writers::Writers;
 use crate::commands::Actor;
 use crate::drain::Share;
+use crate::ephemeral::{Notice, author};
 use crate::feed::{Feed, Step};
 use crate::http::caller::time_until;
 use crate::limits::HandshakePlace;
-use crate::packet::text;
+use crate::packet::{frame_type, text};
 use crate::revocations::Lease;
 use crate::state::Node;
 use crate::trace::TraceContext;
@@ -60,6 +67,8 @@ struct Session<'a, T> {
     feed: Feed,
     requests: Requests<'a>,
     notices: UnreadNotices,
+    writers: Writers,
+    watching: Watching<'a>,
     heartbeat: Heartbeat,
     /// When it leaves a node that goes away.
     share: Share,
@@ -165,6 +174,8 @@ impl<'a, T: Transport> Session<'a, T> {
             feed,
             requests: Requests::new(node, Actor { user: account.id, mailbox: account.mailbox }),
             notices: UnreadNotices::new(head),
+            writers: Writers::default(),
+            watching: Watching::new(node, account.id),
             heartbeat: Heartbeat { due: now + HEARTBEAT, last: now, unanswered: 0 },
             share: Share::draw(),
             is_told: false,
@@ -186,13 +197,14 @@ impl<'a, T: Transport> Session<'a, T> {
         let (mut draining, mut leaving) = (pin!(drain.begun()), pin!(drain.leave(self.share)));
         loop {
             self.pause = self.pause.filter(|until| *until > Instant::now());
-            let others = [self.notices.due(), self.pause].into_iter().flatten().min();
+            let others = [self.notices.due(), self.writers.due(), self.pause].into_iter().flatten().min();
             let due = self.heartbeat.due.min(others.unwrap_or(self.expiry)).min(self.expiry);
             let result = tokio::select! {
                 () = &mut draining, if !self.is_told => self.tell().await,
                 () = &mut leaving, if self.is_told => Err(CloseCode::Restart),
                 () = self.lease.ended() => Err(CloseCode::Revoked),
                 step = self.feed.next() => self.forward(step).await,
+                frames = self.watching.next(self.lease) => self.send_all(frames).await,
                 Some(answer) = self.requests.answers.next(), if !self.requests.answers.is_empty() => {
                     self.answer(answer).await
                 }
@@ -218,6 +230,13 @@ impl<'a, T: Transport> Session<'a, T> {
             self.node.metrics.errors_sent.of(error.code.as_str()).inc();
         }
         self.send_text(text(frame).map_err(|_not_json| CloseCode::Internal)?).await
+    }
+
+    async fn send_all(&mut self, frames: Vec<ByteString>) -> Result<(), CloseCode> {
+        for frame in frames {
+            self.send_text(frame).await?;
+        }
+        Ok(())
     }
 
     async fn send_text(&mut self, frame: ByteString) -> Result<(), CloseCode> {
@@ -247,9 +266,11 @@ impl<'a, T: Transport> Session<'a, T> {
                     let span = delivery(item.origin.trace.as_deref());
                     self.write(item.frame.clone()).instrument(span).await?;
                     self.node.metrics.entry_sent(&item.frame, &item.origin);
+                    self.learn(&item.frame).await?;
                 }
                 self.notify_unread().await
             }
+            Step::Ephemeral(notices) => self.pass_on(notices).await,
             Step::Reset(cursor) => {
                 self.notices.reset(cursor);
                 let epoch = self.epoch.clone();
@@ -257,6 +278,43 @@ impl<'a, T: Transport> Session<'a, T> {
             }
             Step::Unreadable => Err(CloseCode::TryLater),
         }
+    }
+
+    /// What an entry says of those who write, and of whom may be watched.
+    async fn learn(&mut self, frame: &str) -> Result<(), CloseCode> {
+        if frame_type(frame) == "group_changed" {
+            self.watching.check_soon();
+        }
+        if !self.writers.is_empty()
+            && let Some(writer) = author(frame)
+            && self.writers.forget(writer)
+        {
+            self.send(&stopped(writer)).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands over what is kept nowhere. Where it would have to wait for the credentials, it is dropped.
+    async fn pass_on(&mut self, notices: VecDeque<Notice>) -> Result<(), CloseCode> {
+        if !matches!(self.lease.confirmed().now_or_never(), Some(Ok(()))) {
+            self.node.metrics.drops.of("ephemeral").inc_by(notices.len() as u64);
+            return Ok(());
+        }
+        for Notice { writing, frame, .. } in notices {
+            if self.writers.learn(writing) {
+                self.send_text(frame).await?;
+                self.node.metrics.ephemeral.of("delivered").inc();
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that those have stopped of whom nothing more was heard.
+    async fn end_writing(&mut self) -> Result<(), CloseCode> {
+        while let Some(writer) = self.writers.take_overdue() {
+            self.send(&stopped(writer)).await?;
+        }
+        Ok(())
     }
 
     /// Hands nothing over that is newer than what is known of the credentials.
@@ -282,9 +340,16 @@ impl<'a, T: Transport> Session<'a, T> {
         self.record.frames_in += u64::from(matches!(inbound, Inbound::Text(_) | Inbound::Binary));
         let answer = match inbound {
             Inbound::Text(text) => match self.requests.take(&text).await {
-                Some(answer) => Some(answer),
+                Taken::Answered(answer) => Some(*answer),
                 // It costs what was asked for, and that is counted.
-                None => return Ok(()),
+                Taken::Accepted => return Ok(()),
+                Taken::Presence(PresenceRequest::Set(status), _) => {
+                    self.watching.set(status);
+                    return Ok(());
+                }
+                Taken::Presence(PresenceRequest::Watch(users), request_id) => {
+                    self.watching.watch(users, request_id)
+                }
             },
             Inbound::Binary => {
                 self.requests.tally("invalid");
@@ -344,6 +409,7 @@ impl<'a, T: Transport> Session<'a, T> {
                 () = self.node.drain.leave(self.share) => return Err(CloseCode::Restart),
             }
         }
+        self.end_writing().await?;
         self.notify_unread().await
     }
 
@@ -363,6 +429,11 @@ impl<'a, T: Transport> Session<'a, T> {
         }
         self.transport.close(code).await;
     }
+}
+
+/// What a client is told of somebody who writes no more.
+pub(crate) fn stopped((conversation_id, user_id): (ConversationId, UserId)) -> ServerFrame {
+    ServerFrame::Typing { conversation_id, user_id, is_typing: false }
 }
 
 /// From taking an entry out of the queue until it is written: where the trace that brought it ends.

@@ -14,9 +14,11 @@ use crate::attachments::Files;
 use crate::auth::{Edge, Passwords, Tokens};
 use crate::commands::store_unavailable;
 use crate::drain::Drain;
+use crate::ephemeral::Throttle;
 use crate::feed::Source;
 use crate::limits::NodeLimits;
 use crate::metrics::Metrics;
+use crate::presence::Presence;
 use crate::problem::ApiError;
 use crate::revocations::Revocations;
 use crate::writer::WriterHandle;
@@ -29,6 +31,10 @@ pub struct Node {
     pub writer: WriterHandle,
     /// What a user and an address may do.
     pub limits: NodeLimits,
+    /// Who was said to write.
+    pub(crate) typing: Throttle,
+    /// Who is there, and who wants to know.
+    pub(crate) presence: Arc<Presence>,
     /// Messages that a user may send a second, as clients are told.
     pub messages_per_second: u32,
     /// What handlers want to know of the configuration.

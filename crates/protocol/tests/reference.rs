@@ -17,8 +17,8 @@ use serde_json::Value;
 use switchboard_protocol::limits;
 use switchboard_protocol::{CloseCode, ErrorCode, Reaction};
 
-use frames::{client, server};
-use page::{README, fields, paths, section, sections};
+use frames::{OBJECTS, client, server};
+use page::{README, fields, frame_section, paths, section, sections};
 
 #[test]
 fn every_example_is_what_it_says() {
@@ -51,11 +51,11 @@ fn every_example_is_what_it_says() {
 fn every_frame_has_its_section_with_fields_and_examples() {
     for (kind, frames) in [("client", client::FRAMES), ("server", server::FRAMES)] {
         for (name, expected) in frames.iter().filter(|(name, _)| !name.is_empty()) {
-            let section = section(&format!("`{name}`"));
+            let section = frame_section(kind, name);
             let place = format!("README.md:{}: `{name}`", section.line);
             let listed = section.names();
             let tops: BTreeSet<_> = listed.iter().filter_map(|path| path.split('.').next()).collect();
-            let expected: BTreeSet<_> = expected.iter().copied().collect();
+            let expected: BTreeSet<_> = expected.iter().flat_map(|fields| fields.split(' ')).collect();
             assert_eq!(tops, expected, "{place}: left are the fields of its table, right those of the code");
             let info = format!("json {kind}");
             let examples = section.examples.iter().filter(|example| example.info == info);
@@ -92,7 +92,13 @@ fn every_endpoint_has_its_fields_and_every_body_its_example() {
             .flat_map(|(_, fields)| fields.iter().map(|&field| field.to_owned()))
             .collect();
         let kinds = section.examples.iter().filter_map(|example| {
-            Some((example, example.info.strip_prefix("json http ").filter(|kind| *kind != "health")?))
+            Some((
+                example,
+                example
+                    .info
+                    .strip_prefix("json http ")
+                    .filter(|kind| !["health", "change"].contains(kind))?,
+            ))
         });
         let is_body = kinds.clone().next().is_some();
         for (example, kind) in kinds {
@@ -118,9 +124,13 @@ fn every_endpoint_has_its_fields_and_every_body_its_example() {
 fn every_type_of_a_body_is_named() {
     let named: BTreeSet<_> =
         [bodies::BODY_TYPES, bodies::QUERY_TYPES, bodies::INNER_TYPES].concat().into_iter().collect();
-    for (module, source) in
-        [("api", include_str!("../src/api.rs")), ("former", include_str!("../src/former.rs"))]
-    {
+    for (module, source) in [
+        ("api", include_str!("../src/api.rs")),
+        ("api", include_str!("../src/api/changes.rs")),
+        ("api", include_str!("../src/api/conversations.rs")),
+        ("api", include_str!("../src/api/people.rs")),
+        ("former", include_str!("../src/former.rs")),
+    ] {
         for line in source.lines() {
             if let Some(name) = line.strip_prefix("pub struct ").and_then(|rest| rest.split(' ').next()) {
                 assert!(named.contains(format!("{module}::{name}").as_str()), "name {name} in bodies.rs");
@@ -138,20 +148,35 @@ fn queries_and_forms_are_those_of_endpoints() {
 
 #[test]
 fn shared_objects_have_each_of_their_fields_in_the_table() {
-    let first = |heading| {
-        let example = section(heading).examples.remove(0);
-        example.read::<Value>(&example.text)
-    };
-    let data = first("`new_message`")["data"].take();
-    let lists = first("`GET /messages/get/`");
-    for (heading, object) in [
-        ("A message", &data),
-        ("An attachment", &data["attachments"][0]),
-        ("A user", &first("`GET /api/v1/users`")["users"][0]),
-        ("A listed message", &lists["received"][0]),
-    ] {
-        assert_eq!(section(heading).names(), fields(object), "{heading}: left is the table");
+    let lists = section("`GET /messages/get/`").examples.remove(0);
+    let listed = fields(&lists.read::<Value>(&lists.text)["received"][0]);
+    assert_eq!(section("A listed message").names(), listed, "A listed message: left is the table");
+    for (heading, expected) in OBJECTS {
+        let expected: BTreeSet<_> = expected.iter().map(|&field| field.to_owned()).collect();
+        assert_eq!(section(heading).names(), expected, "{heading}: left is the table");
     }
+}
+
+/// Each field of a message stands in some example.
+#[test]
+fn a_message_is_shown_with_each_of_its_fields() {
+    fn collect(value: &Value, shown: &mut BTreeSet<String>) {
+        if value["type"] == "new_message" && value["seq"].is_null() {
+            shown.extend(fields(value));
+        }
+        match value {
+            Value::Object(fields) => fields.values().for_each(|value| collect(value, shown)),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, shown)),
+            _ => {}
+        }
+    }
+    let mut shown = BTreeSet::new();
+    for example in sections().iter().flat_map(|section| &section.examples) {
+        if let Ok(value) = serde_json::from_str(&example.text) {
+            collect(&value, &mut shown);
+        }
+    }
+    assert_eq!(shown, section("A message").names(), "left are the fields of the examples");
 }
 
 #[test]
@@ -213,11 +238,16 @@ fn limits_are_those_of_the_code() {
         ("content_bytes", limits::CONTENT_BYTES),
         ("subject_chars", limits::SUBJECT_CHARS),
         ("attachments", limits::ATTACHMENTS),
+        ("members", limits::GROUP_MEMBERS),
+        ("title", limits::TITLE_CHARS),
+        ("reaction", limits::REACTION_BYTES),
+        ("reaction", usize::try_from(limits::REACTIONS).expect("a small number")),
+        ("user_ids", limits::WATCHED),
         ("filename", limits::FILENAME_CHARS),
         ("username, full_name", limits::NAME_CHARS),
         ("password", limits::PASSWORD_MIN_CHARS),
         ("password", limits::PASSWORD_BYTES),
-        ("client_message_id", limits::CLIENT_MESSAGE_ID_BYTES),
+        ("client_message_id, client_conversation_id", limits::CLIENT_MESSAGE_ID_BYTES),
         ("request_id", limits::REQUEST_ID_BYTES),
     ];
     assert_eq!(listed, expected, "left is the table");

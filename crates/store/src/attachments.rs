@@ -19,7 +19,7 @@ use switchboard_protocol::{AttachmentId, Timestamp, UserId};
 
 use crate::error::StoreError;
 use crate::model::FileLabel;
-use crate::schema::{attachments, kind, mailbox_entries, mailboxes, users};
+use crate::schema::{attachments, kind, mailbox_entries, mailboxes, members, users};
 use crate::store::{Store, change, read};
 
 /// A file that a reader may have.
@@ -157,7 +157,7 @@ impl Store {
     }
 
     /// A file, if `reader` may have it: one that no message has taken is for its uploader; one that a message has
-    /// is for those in whose mailboxes the message is.
+    /// is for those who can see the message.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].
@@ -190,7 +190,7 @@ fn there(uploader: i64, ids: Vec<i64>) -> _ {
         .filter(attachments::removed_at.is_null())
 }
 
-/// A file that is there, if a user may read it.
+/// A file that is there, if a user may read it: of a message, if they are a member of its conversation since before it.
 #[dsl::auto_type(no_type_alias)]
 pub(crate) fn readable(attachment: i64, reader: i64) -> _ {
     let waits_for_them = attachments::message_id.is_null().and(attachments::uploader_id.eq(reader));
@@ -198,10 +198,13 @@ pub(crate) fn readable(attachment: i64, reader: i64) -> _ {
     let theirs = mailbox_entries::table
         // `+ 0` leaves no index but that by message, whatever the statistics: no walk through the mailbox.
         .inner_join(mailboxes::table.on(mailboxes::id.eq(mailbox_entries::mailbox_id + 0_i64)))
+        .inner_join(members::table.on(members::conversation_id.eq(mailbox_entries::conversation_id)))
         .filter(mailbox_entries::message_id.eq(attachments::message_id))
         .filter((mailbox_entries::kind + none).le(sent))
         .filter(mailbox_entries::hidden_at.is_null())
         .filter(mailboxes::owner_id.eq(reader))
+        .filter(members::user_id.eq(reader))
+        .filter(members::since.nullable().lt(mailbox_entries::message_id))
         .select(mailbox_entries::seq);
     attachments::table
         .filter(attachments::id.eq(attachment))

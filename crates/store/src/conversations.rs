@@ -14,6 +14,7 @@ use crate::lists::Person;
 use crate::model::Message;
 
 pub(crate) use self::carry_out::{on_postgres, on_sqlite};
+pub(crate) use self::read::{acquainted, visible};
 
 /// A conversation, as one of its members sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use diesel_async::RunQueryDsl;
 use crate::error::StoreError;
 use crate::schema::users;
 use crate::store::{Backend, Store};
-use crate::{attachments, lists, queries};
+use crate::{attachments, conversations, lists, queries};
 
 /// How a reading is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Store {
     pub async fn explain(&self) -> Result<Vec<Plan>, StoreError> {
         Ok(vec![
             explain!(self, "a page of a mailbox", queries::page(1, 0, 100)),
-            explain!(self, "a page of a conversation", queries::history(1, 1, 1, i64::MAX, 100)),
+            explain!(self, "a page of a conversation", lists::history(1, 1, 1, i64::MAX, 100)),
             explain!(self, "where mailboxes stand", queries::heads(vec![1, 2, 3])),
             explain!(
                 self,
@@ -115,7 +115,16 @@ impl Store {
             ),
             explain!(self, "what was received and sent", lists::received_and_sent(1, 2, Some(1), 100)),
             explain!(self, "the latest unread messages", lists::latest_unread(1, 2, 5)),
-            explain!(self, "conversations", lists::conversations(1, 2, None, 100)),
+            explain!(self, "conversations", lists::conversations(1, 2, None, None, 100)),
+            explain!(self, "a conversation", lists::conversation(1, 2, 1)),
+            explain!(
+                self,
+                "what is unread of a conversation",
+                lists::unread_up_to(1, 2, 1, i64::MAX, 100)
+            ),
+            explain!(self, "whether a message is there", conversations::visible(1, 2, 1)),
+            explain!(self, "a search", lists::search(1, 2, i64::MAX, 2_000, 50, "word")),
+            explain!(self, "who may be watched", conversations::acquainted(1, vec![1, 2, 3])),
             explain!(self, "a file", attachments::readable(1, 1)),
         ])
     }

@@ -3,47 +3,37 @@
 //! What a list of messages costs does not depend on how many there are, and what a list of conversations costs
 //! only on how many conversations the user has.
 
+mod people;
+mod row;
 mod statement;
 
+use std::collections::HashMap;
+
+use diesel::dsl;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
+use switchboard_protocol::server_frame::ReactionCount;
 use switchboard_protocol::{MessageId, UserId};
 
-use self::statement::{Conversations, LatestUnread, ReceivedAndSent, Row, Statement, message};
+pub use self::people::Person;
+pub(crate) use self::people::{PERSON, PersonRow, fellows, person};
+use self::row::ListedRow;
+pub(crate) use self::row::{MessageRow, PlacedRow, TalkRow, message, talk};
+use self::statement::{
+    Conversation, Conversations, History, LatestUnread, ReceivedAndSent, Search, Statement, UnreadUpTo,
+};
 use crate::error::StoreError;
 use crate::model::{Account, Message};
 use crate::queries::display_name;
-use crate::schema::{kind, users};
+use crate::schema::{kind, reactions};
 use crate::store::{Store, read};
-
-/// A user, as other users see them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
-    /// The user.
-    pub id: UserId,
-    /// The name that they log in by.
-    pub username: String,
-    /// The name that people read; may be empty.
-    pub full_name: String,
-    /// Free text.
-    pub role: String,
-}
-
-impl Person {
-    /// What people read: the full name, else the user name.
-    #[must_use]
-    pub fn name(&self) -> String {
-        display_name(self.username.clone(), self.full_name.clone())
-    }
-}
 
 /// A message in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// The message. Whether it is read is as its recipient's mailbox has it now.
     pub message: Message,
-    /// Full name of the recipient, else their user name.
+    /// Full name of the recipient, else their user name; of a group, its title.
     pub recipient_name: String,
 }
 
@@ -56,21 +46,9 @@ pub struct Lists {
     pub sent: Vec<Listed>,
 }
 
-/// An id, a user name, a full name, a role.
-type PersonRow = (i64, String, String, String);
-
-fn person((id, username, full_name, role): PersonRow) -> Person {
-    Person { id: UserId(id), username, full_name, role }
-}
-
-diesel::define_sql_function! {
-    /// On SQLite it knows the letters of ASCII only.
-    fn lower(text: Text) -> Text;
-}
-
 impl Store {
     /// Up to `limit` messages that a user received, and as many that they sent, before a message of their mailbox;
-    /// none if that message is not in it. Deleted ones are left out.
+    /// none if that message is not in it. Deleted ones are left out, and those of groups that they cannot see.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Interrupted`], and [`StoreError::Rejected`] for a message whose
@@ -83,72 +61,67 @@ impl Store {
     ) -> Result<Lists, StoreError> {
         let before = before.map(|message| message.0);
         let query = received_and_sent(reader.id.0, reader.mailbox.0, before, limit);
-        let rows: Vec<Row> = read!(self, connection => query.load(connection))?;
-        let own_name = display_name(reader.username.clone(), reader.full_name.clone());
+        let rows: Vec<ListedRow> = read!(self, connection => query.load(connection))?;
         let mut lists = Lists::default();
-        for row in rows {
-            let received = row.0 == i64::from(kind::RECEIVED);
-            let (message, other) = message(row, reader).ok_or_else(|| incomplete(reader))?;
-            let recipient_name = if received { own_name.clone() } else { other.name() };
-            let list = if received { &mut lists.received } else { &mut lists.sent };
+        for (kind, shown, title, username, full_name) in rows {
+            let message = message(shown, reader.id).ok_or_else(|| incomplete(reader))?;
+            let recipient_name =
+                username.zip(full_name).map_or(title, |(name, full)| display_name(name, full));
+            let list = if kind == i64::from(kind::RECEIVED) { &mut lists.received } else { &mut lists.sent };
             list.push(Listed { message, recipient_name });
         }
+        let listed = lists.received.iter_mut().chain(&mut lists.sent);
+        self.add_reactions(reader.id, listed.map(|listed| &mut listed.message).collect()).await?;
         Ok(lists)
     }
 
-    /// The latest messages that a user received and did not read, up to `limit`, the newest first. If more than a
-    /// thousand are unread and most of the last two hundred are read, some older ones may stand for later ones.
+    /// The latest messages that a user received and did not read, up to `limit`, the newest first, without reactions.
+    /// If more than a thousand are unread and most of the last two hundred are read, some older ones may stand for
+    /// later ones.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Interrupted`], and [`StoreError::Rejected`] for a message whose
     /// files cannot be read.
     pub async fn latest_unread(&self, reader: &Account, limit: i64) -> Result<Vec<Message>, StoreError> {
         let query = latest_unread(reader.id.0, reader.mailbox.0, limit);
-        let rows: Vec<Row> = read!(self, connection => query.load(connection))?;
-        let messages = rows.into_iter().map(|row| message(row, reader).map(|(message, _)| message));
-        messages.collect::<Option<_>>().ok_or_else(|| incomplete(reader))
+        let rows: Vec<MessageRow> = read!(self, connection => query.load(connection))?;
+        messages(rows, reader)
     }
 
-    /// Up to `limit` users with a higher id than `after`, by id, without those that are disabled; with `query`, those
-    /// in whose user name or full name it stands. Upper and lower case are one: on Postgres as its locale has it, on
-    /// SQLite for the letters of ASCII only. A query that few names match reads the whole table.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].
-    pub async fn list_users(
+    /// Gives each message the reactions to it, the one first that was set first.
+    pub(crate) async fn add_reactions(
         &self,
-        query: Option<&str>,
-        after: UserId,
-        limit: i64,
-    ) -> Result<Vec<Person>, StoreError> {
-        let pattern = pattern(query.unwrap_or_default());
-        let in_username = lower(users::username).like(lower(pattern.as_str())).escape('\\');
-        let in_full_name = lower(users::full_name).like(lower(pattern.as_str())).escape('\\');
-        let found = users::table
-            .filter(users::id.gt(after.0))
-            .filter(users::disabled_at.is_null())
-            .filter(in_username.or(in_full_name))
-            .order(users::id)
-            .limit(limit)
-            .select((users::id, users::username, users::full_name, users::role));
-        let rows: Vec<PersonRow> = read!(self, connection => found.load(connection))?;
-        Ok(rows.into_iter().map(person).collect())
+        reader: UserId,
+        messages: Vec<&mut Message>,
+    ) -> Result<(), StoreError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = messages.iter().map(|message| message.id.0).collect();
+        let own = dsl::case_when(reactions::user_id.eq(reader.0), reactions::user_id);
+        let query = reactions::table
+            .filter(reactions::message_id.eq_any(ids))
+            .group_by((reactions::message_id, reactions::reaction))
+            .order((dsl::min(reactions::created_at), reactions::reaction))
+            .select((reactions::message_id, reactions::reaction, dsl::count_star(), dsl::max(own)));
+        let rows: Vec<(i64, String, i64, Option<i64>)> = read!(self, connection => query.load(connection))?;
+        let mut found: HashMap<i64, Vec<ReactionCount>> = HashMap::new();
+        for (message, reaction, count, own) in rows {
+            let is_own = own.is_some();
+            found.entry(message).or_default().push(ReactionCount { reaction, count, is_own });
+        }
+        for message in messages {
+            // A message to oneself stands in two lists.
+            message.reactions = found.get(&message.id.0).cloned().unwrap_or_default();
+        }
+        Ok(())
     }
+}
 
-    /// All users that are not disabled, by id. Reads the whole table.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].
-    pub async fn all_users(&self) -> Result<Vec<Person>, StoreError> {
-        let all = users::table.filter(users::disabled_at.is_null()).order(users::id).select((
-            users::id,
-            users::username,
-            users::full_name,
-            users::role,
-        ));
-        let rows: Vec<PersonRow> = read!(self, connection => all.load(connection))?;
-        Ok(rows.into_iter().map(person).collect())
-    }
+/// The messages of a list.
+pub(crate) fn messages(rows: Vec<MessageRow>, reader: &Account) -> Result<Vec<Message>, StoreError> {
+    let messages: Option<_> = rows.into_iter().map(|(_, shown)| message(shown, reader.id)).collect();
+    messages.ok_or_else(|| incomplete(reader))
 }
 
 pub(crate) fn received_and_sent(
@@ -165,13 +138,58 @@ pub(crate) fn latest_unread(user: i64, mailbox: i64, limit: i64) -> Statement<La
     Statement::new([user, mailbox, limit])
 }
 
+pub(crate) fn history(
+    user: i64,
+    mailbox: i64,
+    conversation: i64,
+    before: i64,
+    limit: i64,
+) -> Statement<History, 5> {
+    Statement::new([user, mailbox, conversation, before, limit])
+}
+
+/// Conversations before a position; a conversation of two without a message has none, and is left out.
 pub(crate) fn conversations(
     user: i64,
     mailbox: i64,
     before: Option<i64>,
+    archived: Option<bool>,
     limit: i64,
-) -> Statement<Conversations, 4> {
-    Statement::new([user, mailbox, before.unwrap_or(i64::MAX), limit])
+) -> Statement<Conversations, 6> {
+    let before = before.unwrap_or(i64::MAX);
+    Statement::new([user, mailbox, before, limit, i64::MAX, archived.map_or(-1, i64::from)])
+}
+
+/// A conversation, with a message or without.
+pub(crate) fn conversation(user: i64, mailbox: i64, conversation: i64) -> Statement<Conversation, 6> {
+    Statement::new([user, mailbox, i64::MAX, 1, 0, conversation])
+}
+
+/// The ids of messages of a conversation that a user received and did not read, up to one.
+pub(crate) fn unread_up_to(
+    user: i64,
+    mailbox: i64,
+    conversation: i64,
+    up_to: i64,
+    limit: i64,
+) -> Statement<UnreadUpTo, 5> {
+    Statement::new([user, mailbox, conversation, up_to, limit])
+}
+
+/// Words that a search can have: the text of the statement has a place for each.
+pub(crate) const MOST_WORDS: usize = 8;
+
+pub(crate) fn search(
+    user: i64,
+    mailbox: i64,
+    before: i64,
+    looked_at: i64,
+    limit: i64,
+    words: &str,
+) -> Statement<Search, 5> {
+    let mut words: Vec<String> = words.split_whitespace().take(MOST_WORDS).map(pattern).collect();
+    words.resize(MOST_WORDS, pattern(""));
+    Statement::with_words([user, mailbox, before, looked_at, limit], words)
 }
 
 /// What `LIKE` matches if the text stands anywhere in it.
@@ -187,6 +205,6 @@ fn pattern(text: &str) -> String {
     pattern
 }
 
-fn incomplete(reader: &Account) -> StoreError {
+pub(crate) fn incomplete(reader: &Account) -> StoreError {
     StoreError::Rejected(format!("a message in mailbox {} lacks what it must have", reader.mailbox))
 }

@@ -80,7 +80,7 @@ pub(crate) fn statement(text: &'static str) -> &'static str {
     replacements().into_iter().fold(text, |text, (from, to)| text.replace(from, to).leak())
 }
 
-/// Parts of `commit.sql` and `delete.sql`, and what stands there instead.
+/// Parts of `commit.sql` and `of_message.sql`, and what stands there instead.
 fn replacements() -> Vec<(&'static str, &'static str)> {
     let mut replacements = Vec::new();
     if sabotaged!("sequence_cursor") {

@@ -9,6 +9,7 @@ use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, UserId};
 
 use crate::committer::Committer;
 use crate::error::StoreError;
+use crate::lists::{self, MessageRow};
 use crate::model::{Account, Entry, Head, Message};
 use crate::postgres::Postgres;
 use crate::queries;
@@ -184,10 +185,11 @@ impl Store {
         Ok(entries)
     }
 
-    /// Up to `limit` messages of a conversation, newest first, before a message; none if `reader` is no member.
+    /// Up to `limit` messages of a conversation, newest first, before a message: those that `reader` can see. None if
+    /// they are no member.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`], and [`StoreError::Rejected`] for a message that cannot be read.
     pub async fn history(
         &self,
         reader: &Account,
@@ -197,13 +199,15 @@ impl Store {
     ) -> Result<Option<Vec<Message>>, StoreError> {
         let before = before.map_or(i64::MAX, |message| message.0);
         let member = sabotage::pose(self, reader.id, conversation).await;
-        let query = queries::history(member.0, reader.mailbox.0, conversation.0, before, limit);
-        let rows: Vec<queries::MessageRow> = read!(self, connection => query.load(connection))?;
+        let query = lists::history(member.0, reader.mailbox.0, conversation.0, before, limit);
+        let rows: Vec<MessageRow> = read!(self, connection => query.load(connection))?;
         if rows.is_empty() {
             let query = queries::membership(member.0, conversation.0);
             let found: Vec<i64> = read!(self, connection => query.load(connection))?;
             return Ok((!found.is_empty()).then(Vec::new));
         }
-        Ok(Some(rows.into_iter().filter_map(|row| queries::message(row, reader.id)).collect()))
+        let mut messages = lists::messages(rows, reader)?;
+        self.add_reactions(reader.id, messages.iter_mut().collect()).await?;
+        Ok(Some(messages))
     }
 }

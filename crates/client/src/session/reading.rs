@@ -26,7 +26,18 @@ impl Session {
                 self.connection.leave_at = Some(Instant::now() + Duration::from_millis(after_ms).min(FAR));
             }
             // A repeat, which is for the outbox alone.
-            (None, ServerFrame::MessageSent { .. } | ServerFrame::MessageRead { .. }) => {}
+            (
+                None,
+                ServerFrame::MessageSent { .. }
+                | ServerFrame::MessageRead { .. }
+                | ServerFrame::MessageEdited { .. }
+                | ServerFrame::MessageReaction { .. }
+                | ServerFrame::MessageDeleted { .. }
+                | ServerFrame::GroupChanged { .. }
+                | ServerFrame::ConversationChanged { .. }
+                | ServerFrame::BlockChanged { .. }
+                | ServerFrame::ReceiptsChanged { .. },
+            ) => {}
             (None, frame) if settled == Settled::Nothing && !self.feed.is_full() => {
                 self.feed.push(Event::Frame(frame));
             }

@@ -4,6 +4,7 @@
 
 mod fake_node;
 mod outbox;
+mod requests;
 mod session;
 
 use std::time::Duration;

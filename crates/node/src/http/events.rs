@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use switchboard_protocol::events::{Events, EventsQuery};
 use switchboard_protocol::problem::Problem;
 use switchboard_protocol::{CloseCode, ErrorCode, Seq, ServerFrame, Timestamp};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::caller::{
@@ -24,6 +24,7 @@ use super::socket::TicketQuery;
 use super::{NodeData, cursor};
 use crate::commands::store_unavailable;
 use crate::drain::Share;
+use crate::ephemeral::{Notice, author};
 use crate::feed::{Feed, PAGE, Step};
 use crate::hub::Item;
 use crate::limits::ConnectionPermit;
@@ -31,7 +32,8 @@ use crate::metrics::{Metrics, OpenSession};
 use crate::packet::text;
 use crate::problem::ApiError;
 use crate::revocations::Lease;
-use crate::session::{HEARTBEAT, Record, delivery, welcome};
+use crate::presence::Seat;
+use crate::session::{HEARTBEAT, Record, Writers, delivery, stopped, welcome};
 use crate::state::Node;
 
 /// The longest that a poll waits: below what proxies allow a request.
@@ -78,9 +80,18 @@ pub(super) async fn poll(
         node.source.open(mailbox, Some(cursor)).await.map_err(|error| store_unavailable(&error))?;
     // One that waits at a node that goes away is answered early, with what there is.
     let waiting = async {
+        let entries = async {
+            loop {
+                // Who polls is told of what is kept and of nothing else.
+                match feed.next().await {
+                    Step::Ephemeral(_) => {}
+                    step => return step,
+                }
+            }
+        };
         tokio::select! {
             biased;
-            step = timeout(wait, feed.next()) => Ok(step.ok()),
+            step = timeout(wait, entries) => Ok(step.ok()),
             () = node.drain.begun() => Ok(None),
         }
     };
@@ -92,7 +103,7 @@ pub(super) async fn poll(
             ErrorCode::StoreUnavailable,
             "this node cannot read the next entry: another may",
         )),
-        None => answer(&VecDeque::new(), cursor, epoch),
+        Some(Step::Ephemeral(_)) | None => answer(&VecDeque::new(), cursor, epoch),
     }
 }
 
@@ -151,6 +162,8 @@ pub(super) async fn stream(
         record,
         node: Arc::clone(&node),
         feed,
+        writers: Writers::default(),
+        _seat: node.presence.enter(account.id),
         epoch: account.epoch,
         expires_at: caller.expires_at,
         lease,
@@ -176,6 +189,9 @@ struct EventStream {
     record: Record,
     node: Arc<Node>,
     feed: Feed,
+    writers: Writers,
+    /// Its user counts as online: a stream does not say that nobody is there.
+    _seat: Seat,
     epoch: String,
     expires_at: Timestamp,
     lease: Lease,
@@ -203,11 +219,12 @@ impl EventStream {
             return Err(CloseCode::CredentialsExpired);
         }
         let node = Arc::clone(&self.node);
+        let patience = self.writers.due().map_or(HEARTBEAT, |due| HEARTBEAT.min(due - Instant::now()));
         let step = tokio::select! {
             () = self.lease.ended() => return Err(CloseCode::Revoked),
             () = node.drain.begun(), if !self.is_told => return Ok(self.tell()),
             () = node.drain.leave(self.share), if self.is_told => return Err(CloseCode::Restart),
-            step = timeout(HEARTBEAT.min(left), self.feed.next()) => step,
+            step = timeout(patience.min(left), self.feed.next()) => step,
         };
         // The client comes back for what it has not been given, and gets it when the store answers.
         let confirmed = timeout(CONFIRM_WAIT, self.lease.confirmed()).await;
@@ -220,17 +237,55 @@ impl EventStream {
                     let _written = delivery(item.origin.trace.as_deref());
                     self.node.metrics.entry_sent(&item.frame, &item.origin);
                     chunk.push_str(&format!("id: {}-{}\ndata: {}\n\n", item.seq, self.epoch, item.frame));
+                    if !self.writers.is_empty()
+                        && let Some(writer) = author(&item.frame)
+                        && self.writers.forget(writer)
+                    {
+                        chunk.push_str(&self.told(&stopped(writer)));
+                    }
                 }
                 Ok(chunk.into())
             }
+            Ok(Step::Ephemeral(notices)) => Ok(self.pass_on(notices).into()),
             Ok(Step::Reset(cursor)) => {
                 let reset = ServerFrame::Reset { cursor, epoch: self.epoch.clone() };
                 Ok(event(&self.node.metrics, &mut self.record, cursor, &self.epoch, &reset))
             }
             Ok(Step::Unreadable) => Err(CloseCode::TryLater),
-            // A comment: proxies and clients see that the stream lives.
-            Err(_elapsed) => Ok(Bytes::from_static(b":\n\n")),
+            Err(_elapsed) => {
+                // A comment: proxies and clients see that the stream lives.
+                let mut chunk = ":\n\n".to_owned();
+                while let Some(writer) = self.writers.take_overdue() {
+                    chunk.push_str(&self.told(&stopped(writer)));
+                }
+                Ok(chunk.into())
+            }
         }
+    }
+
+    /// What is kept nowhere, as far as the client is to be told.
+    fn pass_on(&mut self, notices: VecDeque<Notice>) -> String {
+        // It may come to nothing, and an empty piece would end the stream.
+        let mut chunk = ":\n\n".to_owned();
+        for Notice { writing, frame, .. } in notices {
+            if self.writers.learn(writing) {
+                self.node.metrics.ephemeral.of("delivered").inc();
+                chunk.push_str(&self.unnumbered(&frame));
+            }
+        }
+        chunk
+    }
+
+    /// An event without an id: it has no position.
+    fn unnumbered(&mut self, frame: &str) -> String {
+        self.record.frames_out += 1;
+        self.node.metrics.frame_sent(frame);
+        format!("data: {frame}\n\n")
+    }
+
+    fn told(&mut self, frame: &ServerFrame) -> String {
+        let frame = text(frame).unwrap_or_default();
+        self.unnumbered(&frame)
     }
 
     /// Tells the client when it is to connect elsewhere. It is served until then.

@@ -51,13 +51,15 @@ fn redirect(path: &'static str) -> HttpResponse {
 async fn users(node: NodeData, request: HttpRequest) -> Result<HttpResponse, FormerError> {
     let caller = authenticate(&node, &request).await?;
     let permit = admit(&node, &caller)?;
-    let people = node.with_store(|store| async move { store.all_users().await }).await?;
-    let users = people.into_iter().map(|person| ListedUser {
+    let (reader, only_in_groups) = (caller.account.id, node.settings.only_in_groups);
+    let people =
+        node.with_store(|store| async move { store.all_users(reader, only_in_groups).await }).await?;
+    let users = people.into_iter().map(|(person, sections)| ListedUser {
         id: person.id,
         username: person.username,
         full_name: person.full_name,
         role: person.role,
-        sections: Vec::new(),
+        sections,
     });
     Ok(hold(HttpResponse::Ok().json(Users { users: users.collect() }), permit))
 }

@@ -13,7 +13,7 @@ use super::held::hold;
 use super::{NodeData, fill, page_size};
 use crate::problem::ApiError;
 
-/// Users by id, all or those with a name.
+/// Users by id, all or those with a name, to whom the caller may write.
 #[utoipa::path(get, path = "/api/v1/users", operation_id = "list_users", tag = "users", params(UsersQuery),
     responses((status = 200, body = UsersPage), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn page(
@@ -32,8 +32,10 @@ pub(super) async fn page(
             "`query` is longer than a name can be, or no text",
         ));
     }
+    let (reader, only_in_groups) = (caller.account.id, node.settings.only_in_groups);
     let people = node.with_store(|store| async move {
-        store.list_users(query.as_deref().map(str::trim), after, limit + 1).await
+        let query = query.as_deref().map(str::trim);
+        store.list_users(query, after, limit + 1, reader, only_in_groups).await
     });
     let (people, has_more) = fill(people.await?, limit, |person| [&person.full_name]);
     let after = people.last().filter(|_| has_more).map(|person| person.id);

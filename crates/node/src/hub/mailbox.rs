@@ -7,6 +7,7 @@ use switchboard_protocol::Seq;
 use switchboard_store::Head;
 
 use super::outlet::{Item, Outlet};
+use crate::ephemeral::Notice;
 use crate::packet::Packet;
 
 /// Packets held while one before them is missing, and their bytes. More than this is quicker read from the store.
@@ -82,6 +83,13 @@ impl Mailbox {
         self.sessions.push(outlet);
         // What was forwarded since the store was asked went past this session.
         self.last.map_or(head.last_seq, |last| last.max(head.last_seq))
+    }
+
+    /// Passes on what is kept nowhere. It has no position, and waits for no gap.
+    pub(super) fn tell(&self, notice: &Notice) {
+        for outlet in &self.sessions {
+            outlet.tell(notice);
+        }
     }
 
     /// Lets go of sessions that have left. Whether any is left.

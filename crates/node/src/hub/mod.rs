@@ -11,15 +11,16 @@ mod shard;
 
 use std::sync::Arc;
 
-use switchboard_channel_layer::{Channel, ChannelLayer, Event};
+use switchboard_channel_layer::{Channel, ChannelLayer, Event, Publication};
 use switchboard_protocol::MailboxId;
 use switchboard_store::{Head, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::outlet::{Item, Lagged, Outlet};
+pub use self::outlet::{Item, Lagged, Outlet, Taken};
 use self::shard::{Command, Shard};
+use crate::ephemeral::{self, Notice};
 use crate::metrics::Metrics;
 use crate::packet::Packet;
 
@@ -61,6 +62,8 @@ impl Surroundings {
 pub struct HubHandle {
     shards: Arc<[mpsc::Sender<Command>]>,
     surroundings: Surroundings,
+    /// Tells this node's own notices from those of others. Drawn at the start.
+    id: u64,
 }
 
 /// A session's place in the hub. Dropping it ends the session there.
@@ -97,7 +100,7 @@ impl HubHandle {
             tracker.spawn(Shard::new(surroundings.clone()).run(commands, stop.clone()));
             sender
         });
-        let hub = Self { shards: shards.collect(), surroundings };
+        let hub = Self { shards: shards.collect(), surroundings, id: rand::random() };
         let dispatcher = hub.clone();
         tracker.spawn(async move {
             let dispatch = async {
@@ -115,9 +118,15 @@ impl HubHandle {
     async fn dispatch(&self, event: Event) {
         match event {
             Event::Messages(payloads) => {
-                let total = payloads.len();
+                let (notices, payloads): (Vec<_>, Vec<_>) =
+                    payloads.into_iter().partition(|payload| Notice::is_one(payload));
+                let total = notices.len() + payloads.len();
+                let heard: Vec<_> = notices.iter().filter_map(Notice::decode).collect();
                 let packets: Vec<_> = payloads.into_iter().filter_map(Packet::decode).collect();
-                self.surroundings.metrics.drops.of("malformed").inc_by((total - packets.len()) as u64);
+                let malformed = total - heard.len() - packets.len();
+                self.surroundings.metrics.drops.of("malformed").inc_by(malformed as u64);
+                // First what may be ended by a message.
+                self.pass(heard.into_iter().filter(|(node, _)| *node != self.id).map(|(_, notice)| notice));
                 self.deliver(packets).await;
             }
             Event::Restored => {
@@ -138,6 +147,32 @@ impl HubHandle {
         for (shard, packets) in self.shards.iter().zip(parts) {
             if !packets.is_empty() {
                 let _stopping = shard.send(Command::Deliver(packets)).await;
+            }
+        }
+    }
+
+    /// Tells what is kept nowhere, to the sessions of this node and of the others.
+    pub fn tell(&self, notices: Vec<Notice>) {
+        let Surroundings { layer, metrics, .. } = &self.surroundings;
+        metrics.ephemeral.of("published").inc_by(notices.len() as u64);
+        let publication = |notice: &Notice| Publication {
+            channel: self.surroundings.channel(notice.mailbox),
+            payload: ephemeral::encode(notice, self.id),
+        };
+        layer.publish(notices.iter().map(publication).collect());
+        self.pass(notices.into_iter());
+    }
+
+    /// The same to the sessions of this node alone. What a busy shard has no room for is dropped: nothing waits for it.
+    fn pass(&self, notices: impl Iterator<Item = Notice>) {
+        let mut parts: [Vec<Notice>; SHARDS] = Default::default();
+        for notice in notices {
+            parts[Self::index(notice.mailbox)].push(notice);
+        }
+        for (shard, notices) in self.shards.iter().zip(parts) {
+            let n_notices = notices.len() as u64;
+            if n_notices > 0 && shard.try_send(Command::Tell(notices)).is_err() {
+                self.surroundings.metrics.drops.of("ephemeral").inc_by(n_notices);
             }
         }
     }

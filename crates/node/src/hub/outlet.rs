@@ -7,6 +7,7 @@ use bytestring::ByteString;
 use switchboard_protocol::Seq;
 use tokio::sync::Notify;
 
+use crate::ephemeral::{Notice, author};
 use crate::metrics::Metrics;
 use crate::packet::{Origin, Packet};
 use crate::sabotage::sabotaged;
@@ -35,9 +36,24 @@ impl From<Packet> for Item {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lagged;
 
+/// What was taken out of an outlet.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Entries, in order.
+    Items(VecDeque<Item>),
+    /// What is kept nowhere, in the order in which it came. Given only where there are no entries.
+    Notices(VecDeque<Notice>),
+}
+
+/// Notices that wait for one session, each of another writer.
+const NOTICES: usize = 64;
+/// The part of its limit over which an outlet takes no notices.
+const CALM: usize = 4;
+
 /// A bounded queue from the hub to one session.
 ///
-/// When it would hold more bytes than its limit, or the hub gave up on a gap, it lets go of all it has and says
+/// Notices wait beside the entries, at most [`NOTICES`] and only the newest of each writer; while a quarter of the limit is
+/// taken by entries, there is no room for them, and what is dropped is lost. When it would hold more bytes than its limit, or the hub gave up on a gap, it lets go of all it has and says
 /// [`Lagged`] from then on: the store has it all, and memory stays bounded whatever the peer does.
 pub struct Outlet {
     limit: usize,
@@ -50,6 +66,7 @@ pub struct Outlet {
 #[derive(Default)]
 struct State {
     items: VecDeque<Item>,
+    notices: VecDeque<Notice>,
     bytes: usize,
     lagged: bool,
     closed: bool,
@@ -69,6 +86,12 @@ impl Outlet {
         if state.lagged || state.closed {
             return false;
         }
+        if !state.notices.is_empty()
+            && let Some(author) = author(&item.frame)
+        {
+            // They come after it, and would say that its author writes on.
+            state.notices.retain(|notice| notice.writing.writer() != author);
+        }
         let bytes = item.frame.len() + ITEM_BYTES;
         state.bytes += bytes;
         self.metrics.hub_queue_bytes.inc_by(bytes as i64);
@@ -83,6 +106,23 @@ impl Outlet {
             self.changed.notify_one();
         }
         takes_more
+    }
+
+    /// Adds what is kept nowhere, if there is room for it.
+    pub(super) fn tell(&self, notice: &Notice) {
+        let mut state = self.lock();
+        if state.lagged || state.closed {
+            return;
+        }
+        let writer = notice.writing.writer();
+        state.notices.retain(|waiting| waiting.writing.writer() != writer);
+        if state.bytes > self.limit / CALM || state.notices.len() >= NOTICES {
+            self.metrics.drops.of("ephemeral").inc();
+            return;
+        }
+        state.notices.push_back(notice.clone());
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// Sends the session back to paging.
@@ -104,6 +144,7 @@ impl Outlet {
 
     fn let_go(&self, state: &mut State) {
         self.take_all(state);
+        state.notices = VecDeque::new();
         state.lagged = true;
     }
 
@@ -116,14 +157,14 @@ impl Outlet {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for items and takes all there are.
+    /// Waits for items or notices, and takes all there are of one or the other.
     ///
     /// # Errors
     /// [`Lagged`], then and ever after.
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub(crate) async fn take(&self) -> Result<VecDeque<Item>, Lagged> {
+    pub(crate) async fn take(&self) -> Result<Taken, Lagged> {
         loop {
             {
                 let mut state = self.lock();
@@ -131,7 +172,10 @@ impl Outlet {
                     return Err(Lagged);
                 }
                 if !state.items.is_empty() {
-                    return Ok(self.take_all(&mut state));
+                    return Ok(Taken::Items(self.take_all(&mut state)));
+                }
+                if !state.notices.is_empty() {
+                    return Ok(Taken::Notices(std::mem::take(&mut state.notices)));
                 }
             }
             // A push since then has left its permit.
@@ -143,6 +187,7 @@ impl Outlet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ephemeral::notice;
 
     fn item(seq: i64) -> Item {
         Item {
@@ -159,10 +204,60 @@ mod tests {
         let outlet = Outlet::new(1200, Arc::clone(&metrics));
         assert!((1..=6).all(|seq| outlet.push(item(seq))));
         assert_eq!(metrics.hub_queue_bytes.get(), 6 * 196);
-        assert_eq!(outlet.take().await.unwrap().len(), 6);
+        let Taken::Items(items) = outlet.take().await.unwrap() else { panic!("there are entries") };
+        assert_eq!(items.len(), 6);
         assert_eq!((7..=20).filter(|seq| outlet.push(item(*seq))).count(), 6);
         assert_eq!(outlet.take().await, Err(Lagged));
         assert_eq!((metrics.hub_queue_bytes.get(), metrics.drops.of("session_full").get()), (0, 1));
         assert_eq!(outlet.state.lock().unwrap().items.capacity(), 0);
+    }
+    async fn notices(outlet: &Outlet) -> Vec<(i64, bool)> {
+        match outlet.take().await.unwrap() {
+            Taken::Notices(notices) => {
+                notices.iter().map(|notice| (notice.writing.user.0, notice.writing.is_typing)).collect()
+            }
+            Taken::Items(items) => panic!("{items:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn of_notices_the_newest_of_each_writer_waits_behind_the_entries() {
+        let metrics = Arc::new(Metrics::default());
+        let outlet = Outlet::new(100_000, Arc::clone(&metrics));
+        for user in 1..=NOTICES as i64 + 1 {
+            outlet.tell(&notice(1, user, true));
+        }
+        assert_eq!(metrics.drops.of("ephemeral").get(), 1, "one writer too many");
+        outlet.tell(&notice(1, 1, false));
+        outlet.push(item(1));
+        assert!(matches!(outlet.take().await, Ok(Taken::Items(_))));
+        let waiting = notices(&outlet).await;
+        assert_eq!((waiting.len(), waiting[0], waiting[NOTICES - 1]), (NOTICES, (2, true), (1, false)));
+    }
+
+    #[tokio::test]
+    async fn a_message_ends_the_notice_of_its_author() {
+        let outlet = Outlet::new(100_000, Arc::default());
+        let text = r#"{"type":"new_message","seq":1,"data":{"conversation_id":1,"sender_id":2}}"#;
+        let message = Item { frame: text.into(), ..item(1) };
+        for (conversation, user) in [(1, 2), (1, 3), (2, 2)] {
+            outlet.tell(&notice(conversation, user, true));
+        }
+        outlet.push(message);
+        assert!(matches!(outlet.take().await, Ok(Taken::Items(_))));
+        assert_eq!(notices(&outlet).await, [(3, true), (2, true)]);
+    }
+
+    #[tokio::test]
+    async fn notices_are_the_first_to_be_dropped() {
+        let metrics = Arc::new(Metrics::default());
+        let outlet = Outlet::new(4_000, Arc::clone(&metrics));
+        (1..=5).for_each(|seq| drop(outlet.push(item(seq))));
+        outlet.tell(&notice(1, 2, true));
+        outlet.push(item(6));
+        outlet.tell(&notice(1, 3, true));
+        assert_eq!(metrics.drops.of("ephemeral").get(), 1);
+        assert!(matches!(outlet.take().await, Ok(Taken::Items(items)) if items.len() == 6));
+        assert_eq!(notices(&outlet).await, [(2, true)]);
     }
 }

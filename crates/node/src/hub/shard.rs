@@ -23,6 +23,7 @@ use self::repair::REPAIRS;
 use super::Surroundings;
 use super::mailbox::{Accepted, Mailbox};
 use super::outlet::Outlet;
+use crate::ephemeral::Notice;
 use crate::packet::Packet;
 use crate::sabotage::{self, sabotaged};
 
@@ -45,6 +46,7 @@ pub(super) enum Command {
     Attach { mailbox: MailboxId, outlet: Arc<Outlet>, reply: Reply },
     Head { mailbox: MailboxId, reply: Reply },
     Deliver(Vec<Packet>),
+    Tell(Vec<Notice>),
     Sweep,
 }
 
@@ -159,6 +161,7 @@ impl Shard {
                     self.deliver(packet);
                 }
             }
+            Command::Tell(notices) => self.tell(&notices),
             Command::Sweep => (0..SLICES).for_each(|slice| self.sweep(slice)),
         }
     }
@@ -209,6 +212,15 @@ impl Shard {
         };
         metrics.hub_packets.of(outcome).inc();
         self.watch_gap(id, REORDER_WAIT, Some("later_entry"));
+    }
+
+    /// Past all order, to who is here now.
+    fn tell(&self, notices: &[Notice]) {
+        for notice in notices {
+            if let Some(place) = self.places[slice_of(notice.mailbox)].get(&notice.mailbox) {
+                place.mailbox.tell(notice);
+            }
+        }
     }
 
     fn tick(&mut self) {

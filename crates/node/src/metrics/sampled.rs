@@ -26,6 +26,12 @@ pub(super) struct Sampled {
     layer_reconnects: Counter,
     layer_probes_lost: Counter,
     layer_probe: Seconds,
+    layer_leases: Gauge,
+    layer_leases_dropped: Counter,
+    layer_lease_flushes: Counter,
+    layer_lease_commands: Counter,
+    layer_lease_failures: Counter,
+    presence_watched: Gauge,
     store_up: Gauge,
     pool: Labelled<Gauge>,
     pool_waiting: Gauge,
@@ -51,6 +57,12 @@ impl Sampled {
             layer_reconnects: counter(r, "layer_reconnects", "Links that were lost"),
             layer_probes_lost: counter(r, "layer_probes_lost", "Times the probe stayed away"),
             layer_probe: register(r, "layer_probe_seconds", "How long the last probe took", Gauge::default()),
+            layer_leases: gauge(r, "layer_leases", "Names that are held"),
+            layer_leases_dropped: counter(r, "layer_leases_dropped", "Names that were too many to be held"),
+            layer_lease_flushes: counter(r, "layer_lease_flushes", "Changes of leases that were taken"),
+            layer_lease_commands: counter(r, "layer_lease_commands", "Commands for leases"),
+            layer_lease_failures: counter(r, "layer_lease_failures", "Links and questions that failed"),
+            presence_watched: gauge(r, "presence_watched_users", "Users whose presence somebody watches"),
             store_up: gauge(r, "store_up", "Whether the store answers"),
             pool: Labelled::new(
                 r,
@@ -84,11 +96,17 @@ impl Sampled {
         self.layer_up.set(i64::from(node.layer.status() == Status::Up));
         self.layer_probe.set(layer.probe.as_secs_f64());
         set(&self.layer_subscriptions, layer.subscriptions);
+        set(&self.layer_leases, layer.leases);
+        set(&self.presence_watched, node.presence.n_watched() as u64);
         for (counter, value) in [
             (&self.layer_published, layer.published),
             (&self.layer_received, layer.received),
             (&self.layer_reconnects, layer.reconnects),
             (&self.layer_probes_lost, layer.probes_lost),
+            (&self.layer_leases_dropped, layer.leases_dropped),
+            (&self.layer_lease_flushes, layer.lease_flushes),
+            (&self.layer_lease_commands, layer.lease_commands),
+            (&self.layer_lease_failures, layer.lease_failures),
             (drops.of("publish_down"), layer.publish_down),
             (drops.of("publish_full"), layer.publish_full),
             (drops.of("receive_full"), layer.received_dropped),

@@ -8,8 +8,8 @@ use futures_util::FutureExt;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
-use crate::collector;
 use crate::state::Node;
+use crate::{collector, presence};
 
 /// How often the store is asked whether it is there, for `/ready`.
 const STORE_CHECK: Duration = Duration::from_secs(1);
@@ -24,9 +24,12 @@ pub(super) fn start(node: &Arc<Node>, backend: &TaskTracker) {
         follow_revocations(Arc::clone(node)).boxed(),
         refresh_keys(Arc::clone(node)).boxed(),
         collector::run(Arc::clone(node)).boxed(),
+        presence::watch(Arc::clone(node)).boxed(),
     ] {
         backend.spawn(node.stop.clone().run_until_cancelled_owned(chore));
     }
+    // It ends by itself, after its last words.
+    backend.spawn(presence::attend(Arc::clone(node)));
 }
 
 async fn watch_store(node: Arc<Node>) {
@@ -58,5 +61,6 @@ async fn prune_limits(node: Arc<Node>) {
     loop {
         tick.tick().await;
         node.limits.prune();
+        node.typing.prune();
     }
 }

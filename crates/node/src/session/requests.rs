@@ -4,11 +4,14 @@ use bytestring::ByteString;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use switchboard_protocol::problem::Problem;
-use switchboard_protocol::{ClientFrame, Envelope, ErrorCode, ErrorFrame, RequestId, ServerFrame, UserId};
+use switchboard_protocol::{
+    ClientFrame, Envelope, ErrorCode, ErrorFrame, Presence, RequestId, ServerFrame, UserId,
+};
 use switchboard_store::{Command, Head, Outcome, StoreError};
 use tracing::{Instrument, Span};
 
 use crate::commands::{self, Actor, Asked};
+use crate::ephemeral;
 use crate::hub::stopping;
 use crate::packet::repeat;
 use crate::problem::ApiError;
@@ -40,6 +43,30 @@ pub(super) enum Reply {
     Frame(Box<ServerFrame>),
     Count(Head, Option<RequestId>),
     Text(ByteString),
+}
+
+/// What became of a frame.
+pub(super) enum Taken {
+    /// It is under way, or done; it costs what was asked for.
+    Accepted,
+    /// This is the answer.
+    Answered(Box<ServerFrame>),
+    /// It is for the session itself.
+    Presence(PresenceRequest, Option<RequestId>),
+}
+
+impl Taken {
+    fn answered(frame: ServerFrame) -> Self {
+        Self::Answered(Box::new(frame))
+    }
+}
+
+/// What a session is asked that has to do with who is there.
+pub(super) enum PresenceRequest {
+    /// To tell of these from now on.
+    Watch(Vec<UserId>),
+    /// To count as this.
+    Set(Presence),
 }
 
 /// The requests of one session.
@@ -79,13 +106,13 @@ impl<'a> Requests<'a> {
         self.node.metrics.frames_received.of(kind).inc();
     }
 
-    /// Takes a frame. Gives the answer if there is one at once.
-    pub(super) async fn take(&mut self, text: &str) -> Option<ServerFrame> {
+    /// Takes a frame.
+    pub(super) async fn take(&mut self, text: &str) -> Taken {
         let Envelope { request_id, frame } = match Envelope::parse(text) {
             Ok(envelope) => envelope,
             Err(error) => {
                 self.tally("invalid");
-                return Some(ServerFrame::Error(error.into()));
+                return Taken::answered(ServerFrame::Error(error.into()));
             }
         };
         let kind = frame.name();
@@ -94,14 +121,32 @@ impl<'a> Requests<'a> {
             ClientFrame::GetUnreadCount => {
                 let origin = Origin { request_id, client_message_id: None };
                 if let Err(wait) = self.node.limits.check_request(self.who.user) {
-                    return Some(refusal(origin, &commands::too_fast("too many questions", wait)));
+                    return Taken::answered(refusal(origin, &commands::too_fast("too many questions", wait)));
                 }
                 self.count = Some(Count::Waits(origin));
                 self.count_if_settled();
-                None
+                Taken::Accepted
             }
-            ClientFrame::Ping => Some(ServerFrame::Pong { request_id }),
-            frame => self.ask(frame, request_id).instrument(taken(kind)).await,
+            ClientFrame::Ping => Taken::answered(ServerFrame::Pong { request_id }),
+            ClientFrame::WatchPresence { user_ids } => {
+                self.admit(PresenceRequest::Watch(user_ids), request_id)
+            }
+            ClientFrame::SetPresence { status } => self.admit(PresenceRequest::Set(status), request_id),
+            frame => match self.ask(frame, request_id).instrument(taken(kind)).await {
+                Some(answer) => Taken::answered(answer),
+                None => Taken::Accepted,
+            },
+        }
+    }
+
+    /// What changes nothing in a mailbox is not for the writer.
+    fn admit(&self, request: PresenceRequest, request_id: Option<RequestId>) -> Taken {
+        match self.node.limits.check_request(self.who.user) {
+            Ok(()) => Taken::Presence(request, request_id),
+            Err(wait) => {
+                let origin = Origin { request_id, client_message_id: None };
+                Taken::answered(refusal(origin, &commands::too_fast("too many requests", wait)))
+            }
         }
     }
 
@@ -127,7 +172,11 @@ impl<'a> Requests<'a> {
                 self.answers.push(Box::pin(std::future::ready(Answer { origin, result })));
                 None
             }
-            // STUB: typing and presence.
+            Ok(Asked::Other(ClientFrame::Typing { to, is_typing })) => {
+                let told = ephemeral::typing(self.node, self.who, to, is_typing).await;
+                told.err().map(|error| refusal(origin, &error))
+            }
+            // Whoever takes a frame has dealt with them.
             Ok(Asked::Other(_)) => None,
             Err(error) => Some(refusal(origin, &error)),
         }

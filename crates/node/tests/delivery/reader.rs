@@ -97,6 +97,7 @@ impl Reader {
                     self.given.items.push(item);
                 }
             }
+            Step::Ephemeral(notices) => bail!("nobody told {notices:?}"),
             Step::Reset(at) => match self.reset.take() {
                 Some(end) => {
                     ensure!(at == end, "reset to {at}, not to {end}");

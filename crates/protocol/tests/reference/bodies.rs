@@ -4,20 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::Value;
-use switchboard_protocol::client_frame::SendMessage;
-use switchboard_protocol::{api, events, former, history, problem};
+use switchboard_protocol::{ClientFrame, api, events, former, history, problem};
 
-use crate::page::{Example, fields};
-
-/// The name of a field on the wire, or the names of those that it is flattened into.
-macro_rules! wire {
-    ($field:ident) => {
-        stringify!($field)
-    };
-    ($field:ident $wire:literal) => {
-        $wire
-    };
-}
+use crate::page::{Example, fields, wire};
 
 /// Names the bodies and their fields. It has no `..`, so that a new field fails to compile until it stands here; then the
 /// tests ask for it in the README.
@@ -54,7 +43,25 @@ bodies! {
     "me" api::Me { user = "id username full_name", role, epoch, cursor, unread_count }
     "users" api::UsersPage { users, after }
     "conversations" api::ConversationsPage { conversations, before }
-    "new_message" api::NewMessage { recipient_id, content, subject, client_message_id, attachment_ids }
+    "conversation" api::ConversationDetail {
+        conversation = "id kind user title member_count last_message unread_count is_muted is_archived draft", members
+    }
+    "versions" api::Versions { versions }
+    "search" api::SearchPage { messages, before }
+    "presence" api::PresenceList { presence }
+    "blocks" api::Blocks { users }
+    "settings" api::Settings { send_receipts }
+    "new_message" api::NewMessage {
+        recipient_id, conversation_id, content, subject, client_message_id, attachment_ids, reply_to_id, mention_ids
+    }
+    "new_text" api::NewText { content, subject }
+    "new_group" api::NewGroup { title, member_ids, client_conversation_id }
+    "new_title" api::NewTitle { title }
+    "new_members" api::NewMembers { user_ids }
+    "new_role" api::NewRole { role }
+    "read_up_to" api::ReadUpTo { up_to }
+    "new_conversation_settings" api::NewConversationSettings { is_muted, is_archived, draft }
+    "typing" api::Typing { recipient_id, conversation_id, is_typing }
     "sent" api::Sent { seq, message_id, status, client_message_id, data }
     "read" api::Read { seq, message_id, status, unread_count }
     "uploaded" api::Uploaded { attachments }
@@ -84,13 +91,37 @@ queries! {
     "`GET /api/v1/events`" events::EventsQuery { cursor, epoch, wait }
     "`GET /api/v1/conversations/{id}/messages`" history::HistoryQuery { before, limit }
     "`GET /api/v1/users`" api::UsersQuery { query, after, limit }
-    "`GET /api/v1/conversations`" api::ConversationsQuery { before, limit }
+    "`GET /api/v1/conversations`" api::ConversationsQuery { before, archived, limit }
+    "`GET /api/v1/search`" api::SearchQuery { query, before, limit }
+    "`GET /api/v1/presence`" api::PresenceQuery { user_ids }
     "`GET /messages/get/`" former::ListsQuery { limit, before }
 }
 
 /// What stands only inside of bodies.
-pub(crate) const INNER_TYPES: &[&str] =
-    &["api::Conversation", "former::ListedUser", "former::ListedMessage", "former::Notification"];
+pub(crate) const INNER_TYPES: &[&str] = &[
+    "api::Change",
+    "api::Conversation",
+    "api::ConversationMember",
+    "api::MessageVersion",
+    "api::UserPresence",
+    "former::ListedUser",
+    "former::ListedMessage",
+    "former::Notification",
+];
+
+/// Bodies that have the fields of a frame: which, and those that stand in the path.
+const OF_FRAMES: &[(&str, &str, &[&str])] = &[
+    ("new_message", "send_message", &[]),
+    ("new_text", "edit_message", &["message_id"]),
+    ("new_group", "create_group", &[]),
+    ("new_title", "set_title", &["conversation_id"]),
+    ("new_members", "add_members", &["conversation_id"]),
+    ("new_role", "set_role", &["conversation_id", "user_id"]),
+    ("read_up_to", "mark_as_read", &["conversation_id"]),
+    ("new_conversation_settings", "set_conversation", &["conversation_id"]),
+    ("typing", "typing", &[]),
+    ("settings", "set_receipts", &[]),
+];
 
 /// The fields of forms, which are no types of the crate.
 pub(crate) const FORMS: &[(&str, &[&str])] = &[
@@ -100,10 +131,14 @@ pub(crate) const FORMS: &[(&str, &[&str])] = &[
 
 impl Example {
     pub(crate) fn check_body(&self, kind: &str) {
-        if kind == "health" {
-            return self.check_health();
+        match kind {
+            "health" => return self.check_health(),
+            "change" => return self.check_change(),
+            _ => self.check_fields(kind),
         }
-        self.check_fields(kind);
+        if let Some((_, frame, path)) = OF_FRAMES.iter().find(|(body, ..)| *body == kind) {
+            self.check_frame_body(frame, path);
+        }
         match kind {
             "problem" => {
                 let problem: problem::Problem = self.read(&self.text);
@@ -115,14 +150,24 @@ impl Example {
                     self.check_server_frame(&event.to_string());
                 }
             }
-            "new_message" => {
-                let message = SendMessage::parse(&self.text);
-                let message =
-                    message.unwrap_or_else(|error| self.fail(format!("is refused by a node: {error}")));
-                self.assert_same(message, &self.read(&self.text));
-            }
             _ => {}
         }
+    }
+
+    /// A node reads it as the frame, and reads each of its fields.
+    fn check_frame_body(&self, frame: &str, path: &[&str]) {
+        let path: Vec<_> = path.iter().map(|field| (*field, "12")).collect();
+        let frame = ClientFrame::parse_body(frame, &self.text, &path);
+        let frame = frame.unwrap_or_else(|error| self.fail(format!("is refused by a node: {error}")));
+        let unknown: Vec<_> =
+            fields(&self.read(&self.text)).difference(&fields(&self.write(frame))).cloned().collect();
+        assert!(unknown.is_empty(), "README.md:{}: no node reads {unknown:?}", self.line);
+    }
+
+    /// An entry, or a repeat.
+    fn check_change(&self) {
+        self.check_server_frame(&self.text);
+        let api::Change { kind: _, seq: _, repeat: _, fields: _ } = self.read(&self.text);
     }
 
     fn check_health(&self) {

@@ -7,6 +7,17 @@ use serde_json::Value;
 
 pub(crate) const README: &str = include_str!("../../README.md");
 
+/// The name of a field on the wire, or the names of those that it is flattened into.
+macro_rules! wire {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $wire:literal) => {
+        $wire
+    };
+}
+pub(crate) use wire;
+
 /// What stands between two headings.
 pub(crate) struct Section {
     /// The `##` heading that it is under.
@@ -60,6 +71,16 @@ pub(crate) fn sections() -> Vec<Section> {
         }
     }
     sections
+}
+
+/// The section of a frame, in the chapter of those that a client or a node says.
+#[track_caller]
+pub(crate) fn frame_section(kind: &str, name: &str) -> Section {
+    let is_it = |section: &Section| {
+        section.frame() == Some(name) && section.chapter.to_lowercase() == format!("{kind} frames")
+    };
+    let found = sections().into_iter().find(is_it);
+    found.unwrap_or_else(|| panic!("README.md has no section of the {kind} frame `{name}`: write it"))
 }
 
 #[track_caller]

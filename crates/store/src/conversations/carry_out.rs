@@ -39,7 +39,7 @@ pub(crate) async fn on_sqlite(
 /// before it waited for.
 macro_rules! transact_on_postgres {
     ($connection:expr, $work:ident => $doing:expr) => {{
-        let transaction = $connection.build_transaction().read_committed();
+        let mut transaction = $connection.build_transaction().read_committed();
         let done = transaction.run::<_, DieselError, _>(async |connection| {
             let mut $work = Work::new(Connection::Postgres(connection));
             $doing.await

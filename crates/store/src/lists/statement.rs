@@ -1,5 +1,5 @@
-//! The statements of the lists, and the rows that they all give. Each is the text of a file with numbers bound to
-//! it, the same for both back ends, and is prepared once a connection.
+//! The statements of the lists. Each is the text of a file with numbers and words bound to it, the same for both back
+//! ends, and is prepared once a connection. What they have in common stands in texts of its own.
 
 use std::marker::PhantomData;
 
@@ -8,46 +8,113 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, HasSqlType, Nullable, Text};
+use diesel::sql_types::{BigInt, HasSqlType, Text};
 use diesel::sqlite::Sqlite;
-use switchboard_protocol::{ConversationId, MessageId, Timestamp, UserId};
 
-use super::Person;
-use crate::model::{Account, FileLabel, Message, Send};
-use crate::queries::display_name;
+use super::row::{ListedColumns, MessageColumns, PlacedColumns, TalkColumns};
 
 /// One of the lists.
 pub(crate) trait List: 'static {
-    /// SQL in which `{0}` stands for the first of the numbers, and `{messages m} e.message_id {m}` for the message of
-    /// that id, as `m`.
+    /// What a row has.
+    type Columns;
+    /// SQL in which `{0}` stands for the first of the numbers, `{~0}` for the first of the words,
+    /// `{messages m} e.message_id {m}` for the message of that id, as `m`, `{shown}` for the columns of a message, and
+    /// `{seen e}` for whether the user is a member of its conversation since before the entry `e` was made.
     const TEXT: &'static str;
 }
 
 pub(crate) struct ReceivedAndSent;
 pub(crate) struct LatestUnread;
+pub(crate) struct History;
+pub(crate) struct Search;
+pub(crate) struct UnreadUpTo;
 pub(crate) struct Conversations;
+pub(crate) struct Conversation;
 
 impl List for ReceivedAndSent {
+    type Columns = ListedColumns;
     const TEXT: &'static str = include_str!("received_and_sent.sql");
 }
 
 impl List for LatestUnread {
+    type Columns = MessageColumns;
     const TEXT: &'static str = include_str!("latest_unread.sql");
 }
 
-impl List for Conversations {
-    const TEXT: &'static str = include_str!("conversations.sql");
+impl List for History {
+    type Columns = MessageColumns;
+    const TEXT: &'static str = include_str!("history.sql");
 }
 
-/// A list with the numbers that it is asked for with.
+impl List for Search {
+    type Columns = PlacedColumns;
+    const TEXT: &'static str = include_str!("search.sql");
+}
+
+impl List for UnreadUpTo {
+    type Columns = BigInt;
+    const TEXT: &'static str = include_str!("unread_up_to.sql");
+}
+
+impl List for Conversations {
+    type Columns = TalkColumns;
+    const TEXT: &'static str = concat!(include_str!("conversations.sql"), include_str!("talks.sql"));
+}
+
+impl List for Conversation {
+    type Columns = TalkColumns;
+    const TEXT: &'static str = concat!(include_str!("conversation.sql"), include_str!("talks.sql"));
+}
+
+/// The columns of a message.
+const SHOWN: &str = include_str!("shown.sql");
+
+/// Whether the user is a member of an entry's conversation since before the entry was made.
+const SEEN: &str = include_str!("seen.sql");
+
+/// A list with the numbers and words that it is asked for with.
 pub(crate) struct Statement<L, const N: usize> {
     numbers: [i64; N],
+    words: Vec<String>,
     list: PhantomData<L>,
 }
 
 impl<L: List, const N: usize> Statement<L, N> {
     pub(crate) fn new(numbers: [i64; N]) -> Self {
-        Self { numbers, list: PhantomData }
+        Self { numbers, words: Vec::new(), list: PhantomData }
+    }
+
+    /// With words too: as many as the text has.
+    pub(crate) fn with_words(numbers: [i64; N], words: Vec<String>) -> Self {
+        Self { numbers, words, list: PhantomData }
+    }
+
+    fn write<'b, DB>(&'b self, text: &'static str, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()>
+    where
+        DB: LookUp,
+        i64: ToSql<BigInt, DB>,
+        String: ToSql<Text, DB>,
+    {
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("--")) {
+            for (nth, part) in line.split(['{', '}']).enumerate() {
+                if nth % 2 == 0 {
+                    out.push_sql(part);
+                } else if let Ok(number) = part.parse::<usize>() {
+                    out.push_bind_param::<BigInt, _>(&self.numbers[number])?;
+                } else if let Some(Ok(word)) = part.strip_prefix('~').map(str::parse::<usize>) {
+                    out.push_bind_param::<Text, _>(&self.words[word])?;
+                } else {
+                    match part.split_once(' ') {
+                        None if part == "shown" => self.write(SHOWN, out)?,
+                        Some(("seen", "e")) => self.write(SEEN, out)?,
+                        Some((table, alias)) => out.push_sql(&DB::begin(table, alias)),
+                        None => out.push_sql(&DB::end(part)),
+                    }
+                }
+            }
+            out.push_sql("\n");
+        }
+        Ok(())
     }
 }
 
@@ -58,11 +125,11 @@ impl<L: List, const N: usize> QueryId for Statement<L, N> {
 }
 
 impl<L: List, const N: usize> Query for Statement<L, N> {
-    type SqlType = RowColumns;
+    type SqlType = L::Columns;
 }
 
 /// How a back end is told to look up one row by its id for each row of a page, and nothing else.
-trait LookUp: Backend + HasSqlType<BigInt> {
+pub(crate) trait LookUp: Backend + HasSqlType<BigInt> + HasSqlType<Text> {
     /// What stands before the id, for a table and its alias.
     fn begin(table: &str, alias: &str) -> String;
     /// What stands after it.
@@ -96,67 +163,9 @@ where
     L: List,
     DB: LookUp,
     i64: ToSql<BigInt, DB>,
+    String: ToSql<Text, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        let code = L::TEXT.lines().filter(|line| !line.trim_start().starts_with("--"));
-        for line in code {
-            for (nth, part) in line.split(['{', '}']).enumerate() {
-                if nth % 2 == 0 {
-                    out.push_sql(part);
-                } else if let Ok(number) = part.parse::<usize>() {
-                    out.push_bind_param::<BigInt, _>(&self.numbers[number])?;
-                } else if let Some((table, alias)) = part.split_once(' ') {
-                    out.push_sql(&DB::begin(table, alias));
-                } else {
-                    out.push_sql(&DB::end(part));
-                }
-            }
-            out.push_sql("\n");
-        }
-        Ok(())
+        self.write(L::TEXT, &mut out)
     }
-}
-
-/// What a list says of a message besides: kind of the entry, or number of unread messages; conversation, message,
-/// sender; the message; when it was read; the other party.
-type RowColumns =
-    (BigInt, (BigInt, BigInt, BigInt), TextColumns, Nullable<BigInt>, (BigInt, Text, Text, Text));
-type TextColumns = (Text, Text, Text, BigInt, Nullable<Text>);
-
-/// A row of each of the lists.
-pub(crate) type Row = (
-    i64,
-    (i64, i64, i64),
-    (String, String, String, i64, Option<String>),
-    Option<i64>,
-    (i64, String, String, String),
-);
-
-/// A message as its list shows it to `reader`, with the other party; none if what it says of its files cannot be read.
-pub(crate) fn message(row: Row, reader: &Account) -> Option<(Message, Person)> {
-    let (_, (conversation, id, sender), text, read_at, (other, username, full_name, role)) = row;
-    let (subject, content, client_message_id, created_at, attachments) = text;
-    let other = Person { id: UserId(other), username, full_name, role };
-    let own = sender == reader.id.0;
-    let sender_name =
-        if own { display_name(reader.username.clone(), reader.full_name.clone()) } else { other.name() };
-    let message = Message {
-        id: MessageId(id),
-        conversation: ConversationId(conversation),
-        sender: UserId(sender),
-        sender_name,
-        recipient: Some(if own { other.id } else { reader.id }),
-        subject,
-        content,
-        created_at: Timestamp(created_at),
-        is_read: read_at.is_some(),
-        client_message_id: Some(client_message_id).filter(|id| own && !id.starts_with(Send::GENERATED)),
-        attachments: FileLabel::from_json(attachments.as_deref())?,
-        reply_to: None,
-        mentions: Vec::new(),
-        edited_at: None,
-        read_count: None,
-        reactions: Vec::new(),
-    };
-    Some((message, other))
 }

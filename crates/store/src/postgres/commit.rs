@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use futures_util::future::{OptionFuture, Ready};
+use futures_util::future::OptionFuture;
 use futures_util::join;
 use tokio::time::Instant;
 
 use super::Postgres;
 use super::changes::{Changes, LockConversations, Shape};
-use super::deletions::Deletions;
+use super::of_message::OfMessage;
 use crate::answer::{AnswerRow, outcomes};
 use crate::committer::{Class, class};
 use crate::conversations;
@@ -22,9 +22,6 @@ use crate::store::within;
 /// How long a batch may take before its outcome counts as unknown. Longer than the server lets a lock be waited
 /// for, which ends a batch with a definite answer.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(4);
-
-/// No lock on conversations.
-const NONE: Option<Ready<QueryResult<usize>>> = None;
 
 /// The writer's connection, if it stands.
 #[derive(Default)]
@@ -52,9 +49,10 @@ impl PostgresCommitter {
         let result = match commands.first().map(|command| class(command)) {
             Some(Class::Alone) => return self.carry_out(connection, commands, patience()).await,
             Some(Class::OfMessage) => {
-                let batch = Deletions::new(commands);
-                let (lock, write) = (batch.lock(), batch.write());
-                let work = flight(&connection, NONE, lock.execute(&mut first), write.load(&mut second));
+                let batch = OfMessage::new(commands);
+                let (groups, lock, write) = (batch.lock_groups(), batch.lock(), batch.write());
+                let groups = Some(groups.execute(&mut zeroth));
+                let work = flight(&connection, groups, lock.execute(&mut first), write.load(&mut second));
                 within(patience(), work).await
             }
             _ => {
@@ -110,15 +108,16 @@ async fn connect(postgres: &Postgres) -> Result<AsyncPgConnection, StoreError> {
         )
         .await?;
     sabotage::prepare(&mut connection).await?;
-    let (changes, deletions) = (Changes::new(&[]), Deletions::new(&[]));
+    let (changes, of_message) = (Changes::new(&[]), OfMessage::new(&[]));
     LockConversations(&Vec::new()).execute(&mut connection).await?;
     changes.lock().execute(&mut connection).await?;
     let mut borrowed = &connection;
     changes.write_as::<{ Shape::Sends as usize }>(&mut borrowed).await?;
     changes.write_as::<{ Shape::Reads as usize }>(&mut borrowed).await?;
     changes.write_as::<{ Shape::All as usize }>(&mut borrowed).await?;
-    deletions.lock().execute(&mut connection).await?;
-    deletions.write().load::<AnswerRow>(&mut connection).await?;
+    of_message.lock_groups().execute(&mut connection).await?;
+    of_message.lock().execute(&mut connection).await?;
+    of_message.write().load::<AnswerRow>(&mut connection).await?;
     Ok(connection)
 }
 

@@ -2,8 +2,8 @@
 
 mod changes;
 mod commit;
-mod deletions;
 mod health;
+mod of_message;
 
 use std::time::Duration;
 

@@ -70,7 +70,7 @@ pub(crate) fn page(mailbox: i64, after: i64, limit: i64) -> _ {
 }
 
 /// Since when the owner is a member of the group. What is of a conversation of two is not asked: they are for ever.
-#[dsl::auto_type(no_type_alias)]
+#[dsl::auto_type]
 fn owner_since() -> _ {
     let group: i16 = schema::GROUP;
     members::table
@@ -125,16 +125,9 @@ pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
         _ if hidden_at.is_some() || is_out_of_sight(kind, message, talk) => Event::Void,
         (kind::SENT | kind::RECEIVED, Some(id)) => {
             let is_sent = kind == kind::SENT;
-            let of_group = talk.0? == schema::GROUP;
-            let message = Message {
-                id,
-                conversation,
-                is_read: read_at.is_some(),
-                recipient: if of_group { None } else { Some(UserId(talk.1? + talk.2? - text.0?)) },
-                read_count: text.9.filter(|_| is_sent && of_group),
-                ..shown(text, name)?
-            };
-            let message = Arc::new(message);
+            let message = message_of(id, conversation, talk, text, name)?;
+            let read_count = message.read_count.filter(|_| is_sent);
+            let message = Arc::new(Message { is_read: read_at.is_some(), read_count, ..message });
             if is_sent { Event::Sent(message) } else { Event::Received(message) }
         }
         (kind::READ, Some(id)) => Event::Read { messages: messages_of(list, id.0) },
@@ -170,16 +163,24 @@ fn is_out_of_sight(kind: i16, message: Option<MessageId>, talk: ConversationColu
     tells && of == Some(schema::GROUP) && since.is_none_or(|since| message <= Some(MessageId(since)))
 }
 
-/// A message with what its row says of it; its id, its place and its reading are the entry's to say.
-fn shown(text: MessageColumns, name: (Option<String>, Option<String>)) -> Option<Message> {
-    let (sender, subject, content, client_message_id, created_at, files, reply_to, named, edited_at, _) =
+/// The message of a row, not read.
+fn message_of(
+    id: MessageId,
+    conversation: ConversationId,
+    talk: ConversationColumns,
+    text: MessageColumns,
+    name: (Option<String>, Option<String>),
+) -> Option<Message> {
+    let (sender, subject, content, client_message_id, created_at, files, reply_to, named, edited_at, readers) =
         text;
+    let sender = sender?;
+    let of_group = talk.0? == schema::GROUP;
     Some(Message {
-        id: MessageId(0),
-        conversation: ConversationId(0),
-        sender: UserId(sender?),
+        id,
+        conversation,
+        sender: UserId(sender),
         sender_name: display_name(name.0?, name.1?),
-        recipient: None,
+        recipient: if of_group { None } else { Some(UserId(talk.1? + talk.2? - sender)) },
         subject: subject?,
         content: content?,
         created_at: Timestamp(created_at?),
@@ -189,7 +190,7 @@ fn shown(text: MessageColumns, name: (Option<String>, Option<String>)) -> Option
         reply_to: reply_to.map(MessageId),
         mentions: mentions(named.as_deref())?,
         edited_at: edited_at.map(Timestamp),
-        read_count: None,
+        read_count: readers.filter(|_| of_group),
         reactions: Vec::new(),
     })
 }

@@ -3,6 +3,9 @@
 //! There is one writer and no lock but the file's, so each command sees what those before it did.
 
 mod delete;
+mod edit;
+mod held;
+mod react;
 mod read;
 mod send;
 
@@ -23,8 +26,10 @@ pub(super) fn write(connection: &mut SqliteConnection, commands: &[&Command]) ->
             Command::Send(send) => batch.send(send)?,
             Command::MarkRead { reader, messages } => batch.mark_read(*reader, messages)?,
             Command::Delete { actor, message } => batch.delete(*actor, *message)?,
-            // TODO-WARM
-            Command::Edit(_) | Command::React { .. } => {}
+            Command::Edit(edit) => batch.edit(edit)?,
+            Command::React { actor, message, reaction, is_set, only_in_groups } => {
+                batch.react(*actor, *message, (reaction, *is_set), *only_in_groups)?;
+            }
             // They are carried out one by one: see `Committer`.
             Command::Group { .. } | Command::Own { .. } => {}
         }
@@ -51,8 +56,10 @@ struct Change {
     read_at: Option<i64>,
     /// See [`AnswerRow::peer`].
     peer: Option<i64>,
-    /// As `mailbox_entries.detail` has it.
+    /// See [`AnswerRow::detail`].
     detail: Option<String>,
+    /// When, if it is not now.
+    at: Option<i64>,
 }
 
 impl Batch<'_> {
@@ -89,6 +96,9 @@ impl Batch<'_> {
             ))
             .returning((mailboxes::id, mailboxes::last_seq, mailboxes::unread))
             .get_result(self.connection)?;
+        let at = change.at.unwrap_or(self.now);
+        // A text is not kept here: the message has it.
+        let detail = change.detail.as_ref().filter(|_| kind != kind::EDITED);
         diesel::insert_into(entries::table)
             .values((
                 entries::mailbox_id.eq(mailbox),
@@ -99,11 +109,11 @@ impl Batch<'_> {
                 entries::message_ids.eq(&change.messages),
                 entries::actor_id.eq(change.actor),
                 entries::read_at.eq(change.read_at),
-                entries::created_at.eq(self.now),
-                entries::detail.eq(&change.detail),
+                entries::created_at.eq(at),
+                entries::detail.eq(detail),
             ))
             .execute(self.connection)?;
-        self.answer(DONE, (mailbox, seq, unread), kind, self.now, change);
+        self.answer(DONE, (mailbox, seq, unread), kind, at, change);
         Ok(())
     }
 

@@ -75,7 +75,7 @@ async fn someone_from_outside_is_created_once(store: Store) -> anyhow::Result<()
         assert_eq!(accounts[0].username, format!("who{round}"));
         assert_eq!(store.find_external(&subject).await?.as_ref(), Some(&accounts[0]));
     }
-    assert_eq!(store.all_users().await?.len(), 5 + 8);
+    assert_eq!(store.all_users(UserId(1), false).await?.len(), 5 + 8);
     assert_eq!(store.find_external("issuer nobody").await?, None);
     Ok(())
 }
@@ -212,7 +212,7 @@ async fn a_disabled_user_loses_everything(store: Store) -> anyhow::Result<()> {
     assert_eq!(store.redeem_ticket("ticket").await?, None);
     assert_eq!(store.redeem_ticket("of a token").await?, None);
     assert!(store.find_session("other").await?.is_some());
-    assert!(store.all_users().await?.iter().all(|person| person.id != UserId(1)));
+    assert!(store.all_users(UserId(2), false).await?.iter().all(|(person, _)| person.id != UserId(1)));
     assert_eq!(store.disable_user("user2").await?, Some(UserId(2)));
     let ended = [Revocation::User(UserId(1)), Revocation::User(UserId(2))];
     assert_eq!(revocations(&store).await?, ended);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use switchboard_protocol::{MessageId, Timestamp, UserId};
-use switchboard_store::{Account, Command, Event, FileLabel, Outcome, SendCommand, Store};
+use switchboard_protocol::{ConversationId, MessageId, Target, Timestamp, UserId};
+use switchboard_store::{Account, Command, Event, FileLabel, GroupAct, Outcome, OwnAct, SendCommand, Store};
 use tokio::time::Instant;
 
 pub(crate) async fn account(store: &Store, user: i64) -> anyhow::Result<Account> {
@@ -23,14 +23,23 @@ pub(crate) async fn commit(store: &Store, commands: Vec<Command>) -> anyhow::Res
 }
 
 pub(crate) fn sending(sender: i64, recipient: i64, content: &str, attachments: Vec<FileLabel>) -> Command {
-    Command::Send(SendCommand {
+    Command::Send(message(sender, UserId(recipient).into(), content, attachments))
+}
+
+/// A message that answers nothing and names nobody.
+pub(crate) fn message(sender: i64, to: Target, content: &str, attachments: Vec<FileLabel>) -> SendCommand {
+    let (Target::User(UserId(id)) | Target::Conversation(ConversationId(id))) = to;
+    SendCommand {
         sender: UserId(sender),
-        recipient: UserId(recipient),
+        to,
         subject: String::new(),
         content: content.to_owned(),
-        client_message_id: format!("{content}-{recipient}"),
+        client_message_id: format!("{content}-{id}"),
         attachments,
-    })
+        reply_to: None,
+        mentions: Vec::new(),
+        only_in_groups: false,
+    }
 }
 
 pub(crate) async fn send(
@@ -49,13 +58,64 @@ pub(crate) async fn send_files(
     content: &str,
     attachments: Vec<FileLabel>,
 ) -> anyhow::Result<MessageId> {
-    match commit(store, vec![sending(sender, recipient, content, attachments)]).await?.remove(0) {
+    sent(store, message(sender, UserId(recipient).into(), content, attachments)).await
+}
+
+pub(crate) async fn send_to_group(
+    store: &Store,
+    sender: i64,
+    group: ConversationId,
+    content: &str,
+) -> anyhow::Result<MessageId> {
+    sent(store, message(sender, group.into(), content, Vec::new())).await
+}
+
+/// Sends a message and answers with its id.
+pub(crate) async fn sent(store: &Store, send: SendCommand) -> anyhow::Result<MessageId> {
+    match commit(store, vec![Command::Send(send)]).await?.remove(0) {
         Outcome::Committed(entries) => match &entries[0].event {
             Event::Sent(message) => Ok(message.id),
             other => bail!("not sent: {other:?}"),
         },
         other => bail!("not committed: {other:?}"),
     }
+}
+
+/// Makes a group of its owner and others, by their ids, under a title that no other group of the owner has.
+pub(crate) async fn make_group(
+    store: &Store,
+    owner: i64,
+    title: &str,
+    others: &[i64],
+) -> anyhow::Result<ConversationId> {
+    let act = GroupAct::Create {
+        title: title.to_owned(),
+        members: others.iter().copied().map(UserId).collect(),
+        client_conversation_id: title.to_owned(),
+    };
+    let create = Command::Group { actor: UserId(owner), act, only_in_groups: false };
+    match commit(store, vec![create]).await?.remove(0) {
+        Outcome::Committed(entries) => match entries[0].event {
+            Event::Group { group, .. } => Ok(group),
+            ref other => bail!("no group: {other:?}"),
+        },
+        other => bail!("not committed: {other:?}"),
+    }
+}
+
+/// Changes a group.
+pub(crate) async fn change_group(store: &Store, actor: i64, act: GroupAct) -> anyhow::Result<()> {
+    let change = Command::Group { actor: UserId(actor), act, only_in_groups: false };
+    committed(commit(store, vec![change]).await?)
+}
+
+pub(crate) async fn leave(store: &Store, user: i64, group: ConversationId) -> anyhow::Result<()> {
+    change_group(store, user, GroupAct::Remove { group, user: UserId(user) }).await
+}
+
+/// Changes what is a user's own.
+pub(crate) async fn set_own(store: &Store, user: i64, act: OwnAct) -> anyhow::Result<()> {
+    committed(commit(store, vec![Command::Own { user: UserId(user), act }]).await?)
 }
 
 pub(crate) async fn read(store: &Store, reader: i64, messages: &[MessageId]) -> anyhow::Result<()> {
@@ -67,7 +127,7 @@ pub(crate) async fn delete(store: &Store, actor: i64, message: MessageId) -> any
     committed(commit(store, vec![Command::Delete { actor: UserId(actor), message }]).await?)
 }
 
-fn committed(outcomes: Vec<Outcome>) -> anyhow::Result<()> {
+pub(crate) fn committed(outcomes: Vec<Outcome>) -> anyhow::Result<()> {
     match &outcomes[0] {
         Outcome::Committed(_) => Ok(()),
         other => bail!("not committed: {other:?}"),

@@ -6,10 +6,10 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use futures_util::FutureExt;
 use switchboard_protocol::{AttachmentId, MessageId, UserId};
-use switchboard_store::{Listed, Person, Store, Talk};
+use switchboard_store::{Import, Listed, Party, Person, Store, Talk};
 
 use crate::Test;
-use crate::kit::{account, commit, delete, read, send, send_files, sending, upload};
+use crate::kit::{account, commit, delete, leave, make_group, read, send, send_files, sending, upload};
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("lists_show_what_was_received_and_sent", |store| lists_show_what_was_received_and_sent(store).boxed()),
@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("the_latest_unread_come_first", |store| the_latest_unread_come_first(store).boxed()),
     ("conversations_have_their_latest_message", |store| conversations_have_their_latest(store).boxed()),
     ("conversations_are_paged", |store| conversations_are_paged(store).boxed()),
+    ("users_share_groups", |store| users_share_groups(store).boxed()),
     ("users_are_found_by_part_of_a_name", |store| users_are_found_by_part_of_a_name(store).boxed()),
 ];
 
@@ -39,8 +40,8 @@ async fn lists_show_what_was_received_and_sent(store: Store) -> anyhow::Result<(
     delete(&store, 1, for_all).await?;
     delete(&store, 1, for_one).await?;
 
-    let mut reader = account(&store, 1).await?;
-    reader.full_name = "The Reader".into();
+    store.import_users(vec![import("user1", "The Reader")]).await?;
+    let reader = account(&store, 1).await?;
     let lists = store.lists(&reader, None, 10).await?;
     assert_eq!(contents(&lists.received), ["note", "received and not read", "received"]);
     assert_eq!(contents(&lists.sent), ["note", "sent and not read", "sent"]);
@@ -53,8 +54,8 @@ async fn lists_show_what_was_received_and_sent(store: Store) -> anyhow::Result<(
         ("user2", "The Reader")
     );
     assert_eq!((sent.message.sender_name.as_str(), sent.recipient_name.as_str()), ("The Reader", "user2"));
-    assert_eq!((received.message.sender, received.message.recipient), (UserId(2), UserId(1)));
-    assert_eq!((sent.message.sender, sent.message.recipient), (UserId(1), UserId(2)));
+    assert_eq!((received.message.sender, received.message.recipient), (UserId(2), Some(UserId(1))));
+    assert_eq!((sent.message.sender, sent.message.recipient), (UserId(1), Some(UserId(2))));
     assert_eq!(sent.message.attachments, [file]);
     // A client message id is its sender's alone.
     assert_eq!(sent.message.client_message_id.as_deref(), Some("sent-2"));
@@ -97,7 +98,7 @@ async fn the_latest_unread_come_first(store: Store) -> anyhow::Result<()> {
     let reader = account(&store, 1).await?;
     let unread = async |limit| {
         let messages = store.latest_unread(&reader, limit).await?;
-        assert!(messages.iter().all(|message| !message.is_read && message.recipient == UserId(1)));
+        assert!(messages.iter().all(|message| !message.is_read && message.recipient == Some(UserId(1))));
         let contents = messages.into_iter().map(|message| (message.content, message.id)).unzip();
         anyhow::Ok::<(Vec<String>, Vec<MessageId>)>(contents)
     };
@@ -114,7 +115,13 @@ async fn the_latest_unread_come_first(store: Store) -> anyhow::Result<()> {
 }
 
 fn shown(talks: &[Talk]) -> Vec<(i64, &str, i64)> {
-    talks.iter().map(|talk| (talk.other.id.0, talk.last.content.as_str(), talk.unread)).collect()
+    let shown = |talk: &Talk| {
+        let Talk { party: Party::User(other), last: Some(last), unread, .. } = talk else {
+            panic!("no conversation of two with a message: {talk:?}");
+        };
+        (other.id.0, last.content.as_str(), unread)
+    };
+    talks.iter().map(shown).collect()
 }
 
 async fn conversations_have_their_latest(store: Store) -> anyhow::Result<()> {
@@ -126,22 +133,29 @@ async fn conversations_have_their_latest(store: Store) -> anyhow::Result<()> {
     send(&store, 1, 1, "note").await?;
     send(&store, 2, 3, "of others").await?;
     let reader = account(&store, 1).await?;
-    let talks = store.conversations(&reader, None, 10).await?;
+    let talks = store.conversations(&reader, None, None, 10).await?;
     let expected = [(1, "note", 0), (4, "only one", 1), (3, "last of three", 1), (2, "129", 100)];
     assert_eq!(shown(&talks), expected);
-    assert_eq!((talks[2].other.username.as_str(), talks[2].last.sender_name.as_str()), ("user3", "user1"));
-    assert_eq!(talks[2].conversation, talks[2].last.conversation);
-    assert!(talks[0].last.is_read && !talks[1].last.is_read && !talks[2].last.is_read);
+    let lasts: Vec<_> = talks.iter().flat_map(|talk| &talk.last).collect();
+    assert_eq!((&talks[2].party, lasts[2].sender_name.as_str()), (&Party::User(person(3)), "user1"));
+    assert_eq!((talks[2].conversation, talks[2].position), (lasts[2].conversation, lasts[2].id));
+    assert!(lasts[0].is_read && !lasts[1].is_read && !lasts[2].is_read);
     // For all, and for oneself. A conversation without a message for the reader is not shown, but the other has it.
     delete(&store, 1, last).await?;
     delete(&store, 1, only).await?;
     read(&store, 1, &[first]).await?;
-    let talks = store.conversations(&reader, None, 10).await?;
+    let talks = store.conversations(&reader, None, None, 10).await?;
     assert_eq!(shown(&talks), [(1, "note", 0), (3, "first of three", 0), (2, "129", 100)]);
-    assert!(talks[1].last.is_read);
-    let theirs = store.conversations(&account(&store, 4).await?, None, 10).await?;
+    assert!(talks[1].last.as_ref().is_some_and(|last| last.is_read));
+    let theirs = store.conversations(&account(&store, 4).await?, None, None, 10).await?;
     assert_eq!(shown(&theirs), [(1, "only one", 0)]);
     Ok(())
+}
+
+/// One of the users that are there from the beginning.
+fn person(id: i64) -> Person {
+    let (username, role) = (format!("user{id}"), "user".to_owned());
+    Person { id: UserId(id), username, full_name: String::new(), role }
 }
 
 async fn conversations_are_paged(store: Store) -> anyhow::Result<()> {
@@ -150,24 +164,23 @@ async fn conversations_are_paged(store: Store) -> anyhow::Result<()> {
     }
     send(&store, 1, 2, "again").await?;
     let reader = account(&store, 1).await?;
-    let first = store.conversations(&reader, None, 3).await?;
+    let first = store.conversations(&reader, None, None, 3).await?;
     assert_eq!(shown(&first), [(2, "again", 1), (5, "hello", 1), (4, "hello", 1)]);
-    let second = store.conversations(&reader, Some(first[2].last.id), 3).await?;
+    let second = store.conversations(&reader, Some(first[2].position), None, 3).await?;
     assert_eq!(shown(&second), [(3, "hello", 1)]);
-    assert_eq!(store.conversations(&reader, Some(second[0].last.id), 3).await?, []);
+    assert_eq!(store.conversations(&reader, Some(second[0].position), None, 3).await?, []);
     Ok(())
 }
 
+fn import(username: &str, full_name: &str) -> Import {
+    Import { username: username.into(), full_name: full_name.into(), password_hash: None }
+}
+
 async fn users_are_found_by_part_of_a_name(store: Store) -> anyhow::Result<()> {
-    let import = |username: &str, full_name: &str| switchboard_store::Import {
-        username: username.into(),
-        full_name: full_name.into(),
-        password_hash: None,
-    };
     store.import_users(vec![import("a_b", "Percy 100% \\o/"), import("axb", "Zoë")]).await?;
     store.disable_user("user4").await?;
     let check = async |query: Option<&str>, after: i64, limit: i64, expected: &[i64]| {
-        let found: Vec<Person> = store.list_users(query, UserId(after), limit).await?;
+        let found: Vec<Person> = store.list_users(query, UserId(after), limit, UserId(1), false).await?;
         assert_eq!(found.iter().map(|person| person.id.0).collect::<Vec<_>>(), expected, "{query:?}");
         anyhow::Ok(())
     };
@@ -181,9 +194,30 @@ async fn users_are_found_by_part_of_a_name(store: Store) -> anyhow::Result<()> {
     check(Some("\\O/"), 0, 10, &[6]).await?;
     check(Some("zoë"), 0, 10, &[7]).await?;
     check(Some("nobody"), 0, 10, &[]).await?;
-    let all = store.all_users().await?;
-    assert_eq!(all.iter().map(|person| person.id.0).collect::<Vec<_>>(), [1, 2, 3, 5, 6, 7]);
-    assert_eq!((all[4].name(), all[0].name()), ("Percy 100% \\o/".to_owned(), "user1".to_owned()));
+    let all = store.all_users(UserId(1), false).await?;
+    assert_eq!(ids(&all), [1, 2, 3, 5, 6, 7]);
+    assert_eq!((all[4].0.name(), all[0].0.name()), ("Percy 100% \\o/".to_owned(), "user1".to_owned()));
+    Ok(())
+}
+
+fn ids(people: &[(Person, Vec<String>)]) -> Vec<i64> {
+    people.iter().map(|(person, _)| person.id.0).collect()
+}
+
+async fn users_share_groups(store: Store) -> anyhow::Result<()> {
+    let first = make_group(&store, 1, "second by name", &[2, 3]).await?;
+    make_group(&store, 2, "first by name", &[1]).await?;
+    make_group(&store, 4, "of others", &[2, 5]).await?;
+    send(&store, 1, 5, "a conversation of two is no group").await?;
+    let all = store.all_users(UserId(1), false).await?;
+    let titles: Vec<_> = all.iter().map(|(_, titles)| titles.join(", ")).collect();
+    let both = "first by name, second by name";
+    assert_eq!(titles, [both, both, "second by name", "", ""]);
+    leave(&store, 3, first).await?;
+    assert_eq!(ids(&store.all_users(UserId(1), true).await?), [1, 2]);
+    assert_eq!(ids(&store.all_users(UserId(3), true).await?), [3]);
+    let listed = store.list_users(Some("user"), UserId(1), 10, UserId(4), true).await?;
+    assert_eq!(listed, [person(2), person(4), person(5)]);
     Ok(())
 }
 
@@ -265,8 +299,8 @@ async fn check_costs(store: &Store) -> anyhow::Result<()> {
         assert_eq!(lists.received[0].message.id, MessageId(MESSAGES / 2 - 1));
         let unread = store.latest_unread(&reader, 5).await?;
         assert_eq!(unread.iter().map(|message| message.id.0).collect::<Vec<_>>(), [19, 17, 15, 13, 11]);
-        let talks = store.conversations(&reader, None, 200).await?;
-        assert_eq!((talks.len(), talks[100].last.id, talks[100].unread), (101, MessageId(9900), 10));
+        let talks = store.conversations(&reader, None, None, 200).await?;
+        assert_eq!((talks.len(), talks[100].position, talks[100].unread), (101, MessageId(9900), 10));
         best = best.min(begun.elapsed());
     }
     assert!(best < LIST_TIME, "it took {best:?}");

@@ -7,6 +7,7 @@ mod servers;
 mod accounts;
 mod attachments;
 mod commands;
+mod groups;
 mod kit;
 mod lists;
 mod model;
@@ -36,6 +37,7 @@ fn main() {
         commands::TESTS,
         accounts::TESTS,
         attachments::TESTS,
+        groups::TESTS,
         lists::TESTS,
         upgrades::TESTS,
         properties::TESTS,

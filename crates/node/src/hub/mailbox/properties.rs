@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestRunner};
 
 use super::tests::{head, packet};
 use super::*;
-use crate::hub::outlet::Lagged;
+use crate::hub::outlet::{Lagged, Taken};
 use crate::metrics::Metrics;
 
 /// Scripts in a run.
@@ -120,7 +120,8 @@ impl Session {
         match self.outlet.take().now_or_never() {
             None => Ok(true),
             Some(Err(Lagged)) => Ok(false),
-            Some(Ok(items)) => {
+            Some(Ok(Taken::Notices(notices))) => Err(TestCaseError::fail(format!("{notices:?}"))),
+            Some(Ok(Taken::Items(items))) => {
                 for item in items {
                     match self.last {
                         // What the store had before the session was in may come as well: a feed passes over it.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use switchboard_protocol::MailboxId;
 
 use super::*;
+use crate::hub::outlet::Taken;
 use crate::packet::Origin;
 
 pub(super) fn packet(seq: i64) -> Packet {
@@ -27,7 +28,10 @@ fn attached(at: i64) -> (Mailbox, Arc<Outlet>) {
 }
 
 async fn taken(outlet: &Outlet) -> Vec<i64> {
-    outlet.take().await.unwrap().iter().map(|item| item.seq.0).collect()
+    match outlet.take().await.unwrap() {
+        Taken::Items(items) => items.iter().map(|item| item.seq.0).collect(),
+        Taken::Notices(notices) => panic!("{notices:?}"),
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,9 @@ use crate::schema::{NO_CONVERSATION, blocks, kind, members, users};
 impl Work<'_> {
     pub(super) async fn change_own(&mut self, user: i64, act: &OwnAct) -> QueryResult<Outcome> {
         let locked = self.lock_mailboxes(vec![user]).await?;
+        if locked.mailbox_of(user).is_none() {
+            return Ok(Outcome::Refused(Refusal::NotFound));
+        }
         let (is_changed, news) = match act {
             OwnAct::Conversation { conversation, is_muted, is_archived, draft } => {
                 let Some(before) = self.find_settings(user, conversation.0).await? else {
@@ -25,8 +28,10 @@ impl Work<'_> {
                     draft: draft.clone().unwrap_or_else(|| before.draft.clone()),
                 };
                 let is_changed = after != before;
-                // A change of the members would have needed the mailbox: the row is still there.
-                self.write_settings(user, conversation.0, &after).await?;
+                if is_changed {
+                    // Who takes a member out needs their mailbox: the row is still there.
+                    self.write_settings(user, conversation.0, &after).await?;
+                }
                 (is_changed, of_conversation(user, *conversation, after))
             }
             OwnAct::Block { user: other, is_blocked } => {

@@ -5,46 +5,47 @@ use switchboard_protocol::{MessageId, UserId};
 
 use super::{Batch, Change};
 use crate::answer::DONE_BEFORE;
-use crate::schema::{attachments, kind, mailbox_entries as entries, mailboxes, messages};
+use crate::schema::{
+    attachments, kind, mailbox_entries as entries, mailboxes, message_versions, messages, reactions,
+};
 
 impl Batch<'_> {
-    /// The sender's takes the message from both, the recipient's from themselves.
+    /// The sender's takes the message from all, another's from themselves.
     pub(super) fn delete(&mut self, actor: UserId, message: MessageId) -> QueryResult<()> {
         let (actor, message) = (actor.0, message.0);
-        let found: Option<(i64, i64)> = messages::table
+        let Some(held) = self.find_held(actor, message)? else {
+            return self.answer_as_deleted(actor, message);
+        };
+        let change = Change { conversation: held.conversation, message, actor, ..Change::default() };
+        let is_of_sender = held.sender == actor;
+        let mut told = vec![actor];
+        if is_of_sender {
+            told.extend(self.others_who_have(actor, held.conversation, message)?);
+        }
+        // Of those only, as nothing of a group is unread to who has left it.
+        let unread =
+            told.iter().map(|owner| self.n_unread(*owner, message)).collect::<QueryResult<Vec<_>>>()?;
+        if is_of_sender {
+            self.erase(message)?;
+        }
+        self.hide(message, (!is_of_sender).then_some(actor))?;
+        for (owner, unread) in told.into_iter().zip(unread) {
+            self.enter(owner, kind::DELETED, -unread, &change)?;
+        }
+        Ok(())
+    }
+
+    fn answer_as_deleted(&mut self, actor: i64, message: i64) -> QueryResult<()> {
+        let conversation: Option<i64> = messages::table
             .find(message)
-            .select((messages::conversation_id, messages::sender_id))
+            .select(messages::conversation_id)
             .first(self.connection)
             .optional()?;
-        let Some((conversation, sender)) = found else {
+        let Some(conversation) = conversation else {
             return Ok(());
         };
         let change = Change { conversation, message, actor, ..Change::default() };
-        // Who has the message: mailbox and owner.
-        let mut holders: Vec<(i64, Option<i64>)> = entries::table
-            .inner_join(mailboxes::table.on(mailboxes::id.eq(entries::mailbox_id)))
-            .filter(entries::message_id.eq(message))
-            .filter(entries::kind.le(kind::SENT))
-            .filter(entries::hidden_at.is_null())
-            .select((mailboxes::id, mailboxes::owner_id))
-            .distinct()
-            .load(self.connection)?;
-        if !holders.iter().any(|(_, owner)| *owner == Some(actor)) {
-            let kinds = &[kind::DELETED];
-            return self.answer_as_before(DONE_BEFORE, self.now, kinds, kind::DELETED, change);
-        }
-        if sender == actor {
-            self.erase(message)?;
-        } else {
-            holders.retain(|(_, owner)| *owner == Some(actor));
-        }
-        // The actor's own entry comes first.
-        holders.sort_by_key(|(_, owner)| *owner != Some(actor));
-        for (mailbox, owner) in holders {
-            let unread = self.hide(mailbox, message)?;
-            self.enter(owner.unwrap_or_default(), kind::DELETED, -unread, &change)?;
-        }
-        Ok(())
+        self.answer_as_before(DONE_BEFORE, self.now, &[kind::DELETED], kind::DELETED, change)
     }
 
     fn erase(&mut self, message: i64) -> QueryResult<()> {
@@ -60,23 +61,43 @@ impl Batch<'_> {
             .filter(attachments::removed_at.is_null())
             .set(attachments::removed_at.eq(self.now))
             .execute(self.connection)?;
+        diesel::delete(message_versions::table.filter(message_versions::message_id.eq(message)))
+            .execute(self.connection)?;
+        diesel::delete(reactions::table.filter(reactions::message_id.eq(message)))
+            .execute(self.connection)?;
         Ok(())
     }
 
-    /// Hides a mailbox's entries of a message, but for those of several messages. Gives how many were unread.
-    fn hide(&mut self, mailbox: i64, message: i64) -> QueryResult<i64> {
-        let of_message = entries::table
+    /// How many of a user's entries of a message count as unread.
+    fn n_unread(&mut self, owner: i64, message: i64) -> QueryResult<i64> {
+        entries::table
+            .inner_join(mailboxes::table.on(mailboxes::id.eq(entries::mailbox_id)))
+            .filter(mailboxes::owner_id.eq(owner))
             .filter(entries::message_id.eq(message))
-            .filter(entries::mailbox_id.eq(mailbox))
-            .filter(entries::kind.le(kind::RECEIPT))
-            .filter(entries::message_ids.is_null())
-            .filter(entries::hidden_at.is_null());
-        let unread: i64 = of_message
             .filter(entries::kind.eq(kind::RECEIVED))
             .filter(entries::read_at.is_null())
+            .filter(entries::hidden_at.is_null())
             .count()
-            .get_result(self.connection)?;
-        diesel::update(of_message).set(entries::hidden_at.eq(self.now)).execute(self.connection)?;
-        Ok(unread)
+            .get_result(self.connection)
+    }
+
+    /// Hides the entries of a message, of one user or of all, those of former members too. One of several messages
+    /// stays: what it says of the others holds.
+    fn hide(&mut self, message: i64, owner: Option<i64>) -> QueryResult<()> {
+        let kinds = [kind::RECEIVED, kind::SENT, kind::READ, kind::RECEIPT, kind::EDITED, kind::REACTED];
+        let of_message = diesel::update(entries::table)
+            .filter(entries::message_id.eq(message))
+            .filter(entries::kind.eq_any(kinds))
+            .filter(entries::message_ids.is_null())
+            .filter(entries::hidden_at.is_null())
+            .set(entries::hidden_at.eq(self.now));
+        match owner {
+            Some(owner) => {
+                let mailbox = mailboxes::table.filter(mailboxes::owner_id.eq(owner)).select(mailboxes::id);
+                of_message.filter(entries::mailbox_id.eq_any(mailbox)).execute(self.connection)?
+            }
+            None => of_message.execute(self.connection)?,
+        };
+        Ok(())
     }
 }

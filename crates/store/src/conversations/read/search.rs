@@ -1,0 +1,53 @@
+//! Searching one's own messages: by looking at them, the newest first, so many at a time.
+//!
+//! There is no index of words. One would cost every message for what few ask; a mailbox in the order of its entries is
+//! there anyway, and what people look for is mostly not old.
+
+use diesel_async::RunQueryDsl;
+use switchboard_protocol::Seq;
+
+use crate::conversations::Found;
+use crate::error::StoreError;
+use crate::lists::{self, PlacedRow, incomplete, message};
+use crate::model::Account;
+use crate::store::{Store, read};
+
+/// Entries of a mailbox that one search looks at.
+const LOOKED_AT: i64 = 2_000;
+
+impl Store {
+    /// Messages of a user, sent or received, in whose subject or content the words stand, newest first, at most `limit`:
+    /// what is found among the next 2,000 entries of their mailbox before `before`. Words are what white space divides;
+    /// each must stand somewhere, also within another word, and after the eighth they do not count. Upper and lower case
+    /// are one: on Postgres as its locale has it, on SQLite for the letters of ASCII only.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Interrupted`], and [`StoreError::Rejected`] for a message that cannot
+    /// be read.
+    pub async fn search(
+        &self,
+        reader: &Account,
+        words: &str,
+        before: Option<Seq>,
+        limit: i64,
+    ) -> Result<Found, StoreError> {
+        // Neither stands in any text: Postgres cannot even be asked for the second.
+        if words.trim().is_empty() || words.contains('\0') {
+            return Ok(Found::default());
+        }
+        let before = before.map_or(i64::MAX, |seq| seq.0);
+        let query = lists::search(reader.id.0, reader.mailbox.0, before, LOOKED_AT, limit, words);
+        let rows: Vec<PlacedRow> = read!(self, connection => query.load(connection))?;
+        let mut found = Found::default();
+        for (seq, shown) in rows {
+            match shown {
+                Some(shown) => {
+                    found.messages.push(message(shown, reader.id).ok_or_else(|| incomplete(reader))?);
+                }
+                None => found.before = Some(Seq(seq)).filter(|before| *before > Seq(0)),
+            }
+        }
+        self.add_reactions(reader.id, found.messages.iter_mut().collect()).await?;
+        Ok(found)
+    }
+}
