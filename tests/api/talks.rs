@@ -151,14 +151,9 @@ pub(super) async fn own_things_have_their_shape(cluster: Cluster) -> anyhow::Res
     }
     let blocks: api::Blocks = read(&get(cluster.address(1), "/api/v1/blocks", &[bearer(1)]).await?, 200)?;
     ensure!(blocks.users.iter().map(|user| user.id.0).collect::<Vec<_>>() == [4, 9], "{blocks:?}");
-    let refused = send_json(
-        cluster.address(1),
-        "POST",
-        "/api/v1/messages",
-        &[bearer(9)],
-        &json!({"recipient_id": 1, "content": "x"}),
-    );
-    ensure!(refused.await?.json()?["code"] == "unknown_recipient");
+    let body = json!({"recipient_id": 1, "content": "x"});
+    let refused = send_json(cluster.address(1), "POST", "/api/v1/messages", &[bearer(9)], &body).await?;
+    ensure!(refused.json()?["code"] == "unknown_recipient", "{}", refused.body);
     for send_receipts in [true, false] {
         ask(&cluster, 0, 1, ("PUT", "/settings"), &json!({"send_receipts": send_receipts})).await?;
         let answer = get(cluster.address(1), "/api/v1/settings", &[bearer(1)]).await?;

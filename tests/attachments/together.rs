@@ -85,7 +85,8 @@ async fn check_lists(cluster: &Cluster, newest_first: &[&[Attachment]]) -> anyho
         ensure!(found == newest_first, "history of {user}: {found:?}");
         let talks: api::ConversationsPage = serde_json::from_str(&ask("/api/v1/conversations").await?)?;
         let last = &talks.conversations.first().context("no conversation")?.last_message;
-        ensure!(last.attachments == newest_first[0], "{last:?}");
+        let is_same = last.as_ref().is_some_and(|last| last.attachments == newest_first[0]);
+        ensure!(is_same, "{last:?}");
         let lists: Lists = serde_json::from_str(&ask("/messages/get/").await?)?;
         let of_user = if user == 1 { &lists.sent } else { &lists.received };
         for list in [of_user, &lists.archive] {

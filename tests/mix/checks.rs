@@ -127,8 +127,9 @@ async fn pages_agree(world: &World, user: i64, shown: &BTreeMap<MessageId, Shown
             let Some(next) = page.before else { break };
             before = format!("&before={next}");
         }
-        ensure!(first.as_ref() == Some(&talk.last_message), "{talk:?} and {first:?}");
-        let unread = shown.values().filter(|it| is_unread_from(it, user, talk.user.id.0)).count() as i64;
+        ensure!(first == talk.last_message, "{talk:?} and {first:?}");
+        let other = talk.user.as_ref().context("a conversation of two")?.id.0;
+        let unread = shown.values().filter(|it| is_unread_from(it, user, other)).count() as i64;
         ensure!(talk.unread_count == unread.min(100), "{talk:?}");
     }
     check_same(&found, shown)

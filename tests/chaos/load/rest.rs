@@ -113,7 +113,8 @@ async fn pages(world: &World, user: i64) -> anyhow::Result<()> {
         })
         .await?;
         for talk in &talks.conversations {
-            read_through(world, user, talk.user.id.0, talk.id.0).await?;
+            let other = talk.user.as_ref().context("a conversation of two")?.id.0;
+            read_through(world, user, other, talk.id.0).await?;
         }
         let Some(next) = talks.before else { return Ok(()) };
         before = format!("&before={next}");

@@ -115,12 +115,12 @@ async fn the_latest_unread_come_first(store: Store) -> anyhow::Result<()> {
 }
 
 fn shown(talks: &[Talk]) -> Vec<(i64, &str, i64)> {
-    let shown = |talk: &Talk| {
+    fn shown(talk: &Talk) -> (i64, &str, i64) {
         let Talk { party: Party::User(other), last: Some(last), unread, .. } = talk else {
             panic!("no conversation of two with a message: {talk:?}");
         };
-        (other.id.0, last.content.as_str(), unread)
-    };
+        (other.id.0, last.content.as_str(), *unread)
+    }
     talks.iter().map(shown).collect()
 }
 

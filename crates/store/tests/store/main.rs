@@ -7,6 +7,7 @@ mod servers;
 mod accounts;
 mod attachments;
 mod commands;
+mod conversations;
 mod groups;
 mod kit;
 mod lists;
@@ -37,6 +38,7 @@ fn main() {
         commands::TESTS,
         accounts::TESTS,
         attachments::TESTS,
+        conversations::TESTS,
         groups::TESTS,
         lists::TESTS,
         upgrades::TESTS,

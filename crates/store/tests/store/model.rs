@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{bail, ensure};
-use switchboard_protocol::{MailboxId, MessageId, Seq, UserId};
+use switchboard_protocol::{MailboxId, MessageId, Seq, Target, UserId};
 use switchboard_store::{Account, Command, Entry, Event, Head, Outcome, Refusal, SendCommand};
 
 pub(crate) struct Model {
@@ -96,8 +96,9 @@ impl Model {
                 let first = left.iter().find(|first| touch(&batch[**first], &batch[*index]));
                 first.copied().filter(|first| first < index)
             };
-            for index in left.iter().filter(|index| behind(index).is_none()) {
-                self.take_one(&batch[*index], &outcomes[*index])?;
+            let turn: Vec<usize> = left.iter().copied().filter(|index| behind(index).is_none()).collect();
+            for index in in_order(batch, turn) {
+                self.take_one(&batch[index], &outcomes[index])?;
             }
             let mut others = Vec::new();
             for (index, first) in left.iter().filter_map(|index| Some((*index, behind(index)?))) {
@@ -134,6 +135,7 @@ impl Model {
             Command::Send(send) => self.send(send, outcome),
             Command::MarkRead { reader, messages } => self.mark_read(*reader, messages, outcome),
             Command::Delete { actor, message } => self.delete(*actor, *message, outcome),
+            other => bail!("the model does not know of {other:?}"),
         }
     }
 
@@ -156,7 +158,7 @@ impl Model {
             ensure!(line == Some(&Line::Sent(*message)) || line == Some(&Line::Void), "{line:?} at {seq}");
             return Ok(());
         }
-        if !self.logs.contains_key(&send.recipient) {
+        if !self.logs.contains_key(&recipient(send)) {
             ensure!(*outcome == Outcome::Refused(Refusal::UnknownRecipient));
             return Ok(());
         }
@@ -168,9 +170,9 @@ impl Model {
         };
         let message = sent.id;
         ensure!(self.messages.insert(message, send.clone()).is_none(), "its id is that of another");
-        let is_read = send.sender == send.recipient;
+        let is_read = send.sender == recipient(send);
         let made =
-            [(send.sender, Line::Sent(message)), (send.recipient, Line::Received { message, is_read })];
+            [(send.sender, Line::Sent(message)), (recipient(send), Line::Received { message, is_read })];
         self.make(made.into(), &[0, i64::from(!is_read)], entries)
     }
 
@@ -222,7 +224,7 @@ impl Model {
             let places = log.find_all(|line| *line == Line::Deleted(message));
             return repeated(log.mailbox, &places, outcome);
         }
-        let SendCommand { sender, recipient, .. } = self.messages[&message];
+        let (sender, recipient) = (self.messages[&message].sender, recipient(&self.messages[&message]));
         let mut holders = vec![actor];
         let other = if sender == actor { recipient } else { actor };
         if other != actor && self.logs[&other].find(message).is_some() {
@@ -296,7 +298,36 @@ impl Model {
 
     fn is_of(&self, message: &switchboard_store::Message, id: MessageId) -> bool {
         let send = &self.messages[&id];
-        (message.sender, message.recipient, &message.content) == (send.sender, send.recipient, &send.content)
+        let expected = (send.sender, Some(recipient(send)), &send.content);
+        (message.sender, message.recipient, &message.content) == expected
+    }
+}
+
+/// The commands of a turn as they are done: those of one user in their order, and with as few changes between deletions and
+/// the others as that allows.
+fn in_order(batch: &[Command], mut turn: Vec<usize>) -> Vec<usize> {
+    let (mut transactions, mut place, mut of_user) = (Vec::new(), HashMap::new(), HashMap::new());
+    for &index in &turn {
+        let is_delete = matches!(batch[index], Command::Delete { .. });
+        let mut at: usize = of_user.get(&batch[index].actor()).copied().unwrap_or(0);
+        while transactions.get(at).is_some_and(|of_deletes| *of_deletes != is_delete) {
+            at += 1;
+        }
+        if at == transactions.len() {
+            transactions.push(is_delete);
+        }
+        of_user.insert(batch[index].actor(), at);
+        place.insert(index, at);
+    }
+    turn.sort_by_key(|index| place[index]);
+    turn
+}
+
+/// The user whom a message goes to.
+fn recipient(send: &SendCommand) -> UserId {
+    match send.to {
+        Target::User(user) => user,
+        Target::Conversation(_) => UserId(i64::MAX),
     }
 }
 

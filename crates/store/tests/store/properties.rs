@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
-use switchboard_protocol::{MessageId, Seq, UserId};
+use switchboard_protocol::{MessageId, Seq, Target, UserId};
 use switchboard_store::{Account, Command, Entry, Event, Head, Import, Outcome, SendCommand, Store};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
@@ -102,11 +102,14 @@ impl World {
         let send = |from: usize, recipient, client: u8, content: u8| {
             Command::Send(SendCommand {
                 sender: self.users[from].id,
-                recipient,
+                to: Target::User(recipient),
                 subject: String::new(),
                 content: format!("{client}, {content}"),
                 client_message_id: client.to_string(),
                 attachments: Vec::new(),
+                reply_to: None,
+                mentions: Vec::new(),
+                only_in_groups: false,
             })
         };
         // One that nobody sent among them.

@@ -103,7 +103,7 @@ async fn everything(store: &Store, when: &str) -> anyhow::Result<()> {
         );
         let lists = store.lists(reader, None, 100).await?;
         assert!(!lists.received.is_empty() || !lists.sent.is_empty());
-        assert_eq!(store.conversations(reader, None, 100).await?.len(), 1);
+        assert_eq!(store.conversations(reader, None, None, 100).await?.len(), 1);
         store.latest_unread(reader, 10).await?;
     }
     let history = store.history(&ann, ConversationId(1), None, 100).await?.context("is a member")?;

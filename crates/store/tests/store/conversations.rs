@@ -1,0 +1,539 @@
+//! What is visible to whom, wherever it is read, and what a conversation is to its members.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use futures_util::FutureExt;
+use switchboard_protocol::server_frame::ReactionCount;
+use switchboard_protocol::{
+    AttachmentId, ConversationId, ConversationSettings, MessageId, Role, Seq, Target, Timestamp, UserId,
+};
+use switchboard_store::{
+    Account, Audience, Command, Edit, Event, GroupAct, Message, Outcome, OwnAct, Party, Person, SendCommand,
+    Store, Talk, Version,
+};
+
+use crate::Test;
+use crate::kit::{
+    account, change_group, commit, committed, delete, leave, make_group, message, read, send, send_to_group,
+    sent, set_own, upload,
+};
+
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("what_is_visible_is_so_everywhere", |store| what_is_visible_is_so_everywhere(store).boxed()),
+    ("a_log_replays_what_was_told", |store| a_log_replays_what_was_told(store).boxed()),
+    ("a_log_says_what_holds_now", |store| a_log_says_what_holds_now(store).boxed()),
+    ("who_keeps_reading_to_themselves", |store| who_keeps_reading_to_themselves(store).boxed()),
+    ("history_shows_reactions", |store| history_shows_reactions(store).boxed()),
+    ("groups_stand_among_conversations", |store| groups_stand_among_conversations(store).boxed()),
+    ("words_are_found", |store| words_are_found(store).boxed()),
+    ("a_search_looks_at_so_many", |store| a_search_looks_at_so_many(store).boxed()),
+    ("who_hears_of_what_one_does", |store| who_hears_of_what_one_does(store).boxed()),
+    ("who_knows_whom", |store| who_knows_whom(store).boxed()),
+];
+
+async fn edit(store: &Store, actor: i64, message: MessageId, content: &str) -> anyhow::Result<()> {
+    committed(commit(store, vec![editing(actor, message, content)]).await?)
+}
+
+fn editing(actor: i64, message: MessageId, content: &str) -> Command {
+    Command::Edit(Edit {
+        actor: UserId(actor),
+        message,
+        subject: None,
+        content: content.to_owned(),
+        within: 60_000_000,
+        keep: true,
+        only_in_groups: false,
+    })
+}
+
+fn reacting(actor: i64, message: MessageId, reaction: &str, is_set: bool) -> Command {
+    let (actor, reaction) = (UserId(actor), reaction.to_owned());
+    Command::React { actor, message, reaction, is_set, only_in_groups: false }
+}
+
+async fn react(store: &Store, actor: i64, message: MessageId, reaction: &str) -> anyhow::Result<()> {
+    committed(commit(store, vec![reacting(actor, message, reaction, true)]).await?)
+}
+
+fn add(group: ConversationId, users: &[i64]) -> GroupAct {
+    GroupAct::Add { group, users: users.iter().copied().map(UserId).collect() }
+}
+
+async fn block(store: &Store, user: i64, other: i64) -> anyhow::Result<()> {
+    set_own(store, user, OwnAct::Block { user: UserId(other), is_blocked: true }).await
+}
+
+async fn send_receipts(store: &Store, user: i64, send: bool) -> anyhow::Result<()> {
+    set_own(store, user, OwnAct::Receipts { send }).await
+}
+
+async fn events(store: &Store, reader: &Account) -> anyhow::Result<Vec<Event>> {
+    let entries = store.page(reader.mailbox, Seq(0), 200).await?;
+    Ok(entries.into_iter().map(|entry| entry.event).collect())
+}
+
+fn contents(messages: impl IntoIterator<Item = Message>) -> Vec<String> {
+    let mut contents: Vec<_> = messages.into_iter().map(|message| message.content).collect();
+    contents.sort();
+    contents
+}
+
+/// Messages of a group by user 1, with a file and another text before each: two before users 3 and 4 leave, one while
+/// user 4 is away, one after they came back. User 2 deletes the second for themselves. User 5 is no member.
+struct Scene {
+    group: ConversationId,
+    messages: Vec<(MessageId, AttachmentId)>,
+}
+
+const TEXTS: [&str; 4] = ["1 before", "2 deleted", "3 between", "4 after"];
+
+/// What each user can see.
+const SEEN: [(i64, &[usize]); 5] = [(1, &[0, 1, 2, 3]), (2, &[0, 2, 3]), (3, &[]), (4, &[3]), (5, &[])];
+
+impl Scene {
+    async fn set(store: &Store) -> anyhow::Result<Self> {
+        let group = make_group(store, 1, "Us", &[2, 3, 4]).await?;
+        let mut scene = Self { group, messages: Vec::new() };
+        scene.say(store, TEXTS[0]).await?;
+        scene.say(store, TEXTS[1]).await?;
+        delete(store, 2, scene.messages[1].0).await?;
+        leave(store, 3, group).await?;
+        leave(store, 4, group).await?;
+        scene.say(store, TEXTS[2]).await?;
+        change_group(store, 1, add(group, &[4])).await?;
+        scene.say(store, TEXTS[3]).await?;
+        Ok(scene)
+    }
+
+    async fn say(&mut self, store: &Store, text: &str) -> anyhow::Result<()> {
+        let file = upload(store, 1, text).await?;
+        let id = file.id;
+        let send = message(1, self.group.into(), &format!("{text} at first"), vec![file]);
+        let message = sent(store, send).await?;
+        edit(store, 1, message, text).await?;
+        self.messages.push((message, id));
+        Ok(())
+    }
+
+    /// What a user finds, by where they look.
+    async fn found(&self, store: &Store, user: i64) -> anyhow::Result<BTreeMap<&str, Vec<String>>> {
+        let reader = account(store, user).await?;
+        let mut found = BTreeMap::new();
+        let in_log = events(store, &reader).await?.into_iter().filter_map(|event| match event {
+            Event::Sent(message) | Event::Received(message) => Some(Message::clone(&message)),
+            _ => None,
+        });
+        found.insert("log", contents(in_log));
+        let history = store.history(&reader, self.group, None, 100).await?;
+        found.insert("history", contents(history.into_iter().flatten()));
+        let lists = store.lists(&reader, None, 100).await?;
+        let listed = lists.received.into_iter().chain(lists.sent).map(|listed| listed.message);
+        found.insert("lists", contents(listed));
+        // They came by three, so that one page is not all.
+        let mut before = None;
+        let mut searched = Vec::new();
+        loop {
+            let found = store.search(&reader, "E", before, 3).await?;
+            searched.extend(found.messages);
+            before = found.before;
+            if before.is_none() {
+                break;
+            }
+        }
+        found.insert("search", contents(searched));
+        let (mut with_versions, mut with_files) = (Vec::new(), Vec::new());
+        for (&(message, file), text) in self.messages.iter().zip(TEXTS) {
+            if let Some(versions) = store.versions(&reader, message).await? {
+                assert_eq!(versions[0].content, format!("{text} at first"));
+                with_versions.push(text.to_owned());
+            }
+            if store.find_attachment(file, reader.id).await?.is_some() {
+                with_files.push(text.to_owned());
+            }
+        }
+        found.insert("versions", with_versions);
+        found.insert("files", with_files);
+        Ok(found)
+    }
+
+    /// What a user has received and not read, by where they look.
+    async fn found_unread(&self, store: &Store, user: i64) -> anyhow::Result<Vec<Vec<String>>> {
+        let reader = account(store, user).await?;
+        let latest = store.latest_unread(&reader, 100).await?;
+        let last = self.messages[3].0;
+        let up_to = store.unread_up_to(reader.id, reader.mailbox, self.group, last, 100).await?;
+        assert_eq!(up_to.is_some(), matches!(user, 1 | 2 | 4));
+        let text_of = |id| self.messages.iter().position(|(message, _)| *message == id).map(|n| TEXTS[n]);
+        let up_to = up_to.into_iter().flatten().filter_map(text_of).map(str::to_owned).collect();
+        let latest = contents(latest);
+        assert_eq!(reader.unread, i64::try_from(latest.len())?);
+        Ok(vec![latest, up_to])
+    }
+}
+
+async fn what_is_visible_is_so_everywhere(store: Store) -> anyhow::Result<()> {
+    let scene = Scene::set(&store).await?;
+    for (user, seen) in SEEN {
+        let expected: Vec<String> = seen.iter().map(|n| TEXTS[*n].to_owned()).collect();
+        for (place, found) in scene.found(&store, user).await? {
+            assert_eq!(found, expected, "user {user}, {place}");
+        }
+        let unread = if user == 1 { Vec::new() } else { expected.clone() };
+        for found in scene.found_unread(&store, user).await? {
+            assert_eq!(found, unread, "user {user}");
+        }
+        let reader = account(&store, user).await?;
+        let last = expected.last();
+        let talks = store.conversations(&reader, None, None, 10).await?;
+        let lasts: Vec<_> = talks.iter().flat_map(|talk| &talk.last).map(|last| &last.content).collect();
+        assert_eq!(lasts, last.into_iter().collect::<Vec<_>>(), "user {user}");
+        let talk = store.conversation(&reader, scene.group).await?;
+        assert_eq!(talk.as_ref().map(|(talk, _)| talk), talks.first(), "user {user}");
+        assert_eq!(talk.is_some(), last.is_some(), "user {user}");
+    }
+    Ok(())
+}
+
+/// What each command was answered with is what stands in the mailboxes afterwards.
+async fn a_log_replays_what_was_told(store: Store) -> anyhow::Result<()> {
+    let group = make_group(&store, 1, "Us", &[2, 3]).await?;
+    let first = send_to_group(&store, 1, group, "first").await?;
+    let direct = send(&store, 2, 1, "direct").await?;
+    let naming = SendCommand {
+        reply_to: Some(first),
+        mentions: vec![UserId(1), UserId(3)],
+        ..message(2, group.into(), "answer", Vec::new())
+    };
+    let settings = OwnAct::Conversation {
+        conversation: group,
+        is_muted: Some(true),
+        is_archived: None,
+        draft: Some("begun".to_owned()),
+    };
+    let by_owner = |act| Command::Group { actor: UserId(1), act, only_in_groups: false };
+    let own = |act| Command::Own { user: UserId(1), act };
+    let commands = vec![
+        Command::Send(naming),
+        Command::MarkRead { reader: UserId(2), messages: vec![first] },
+        Command::MarkRead { reader: UserId(1), messages: vec![direct] },
+        reacting(3, first, "👍", true),
+        reacting(3, first, "👍", false),
+        reacting(1, direct, "👍", true),
+        editing(2, direct, "direct, changed"),
+        by_owner(GroupAct::Title { group, title: "We".to_owned() }),
+        by_owner(add(group, &[4])),
+        by_owner(GroupAct::Role { group, user: UserId(2), role: Role::Owner }),
+        by_owner(GroupAct::Remove { group, user: UserId(4) }),
+        own(settings),
+        own(OwnAct::Block { user: UserId(5), is_blocked: true }),
+        own(OwnAct::Receipts { send: false }),
+    ];
+    for command in commands {
+        let told = match commit(&store, vec![command.clone()]).await?.remove(0) {
+            Outcome::Committed(entries) => entries,
+            other => anyhow::bail!("{command:?}: {other:?}"),
+        };
+        assert!(!told.is_empty());
+        for entry in told {
+            let page = store.page(entry.mailbox, Seq(entry.seq.0 - 1), 1).await?;
+            assert_eq!(page.first().map(|found| &found.event), Some(&entry.event), "{command:?}");
+        }
+    }
+    Ok(())
+}
+
+async fn a_log_says_what_holds_now(store: Store) -> anyhow::Result<()> {
+    let group = make_group(&store, 1, "Us", &[2, 3]).await?;
+    let message = send_to_group(&store, 1, group, "once").await?;
+    read(&store, 2, &[message]).await?;
+    react(&store, 2, message, "👍").await?;
+    edit(&store, 1, message, "twice").await?;
+    edit(&store, 1, message, "now").await?;
+    let reader = account(&store, 1).await?;
+    let log = events(&store, &reader).await?;
+    let [Event::Group { .. }, Event::Sent(sent), Event::Receipt { counts, .. }, reaction, edits @ ..] =
+        log.as_slice()
+    else {
+        panic!("{log:?}");
+    };
+    assert_eq!((sent.content.as_str(), sent.recipient, sent.read_count), ("now", None, Some(1)));
+    assert_eq!(counts, &[1]);
+    assert!(matches!(reaction, Event::Reacted { user: UserId(2), .. }));
+    let texts = |event: &Event| match event {
+        Event::Edited { content, edited_at, .. } => (content.clone(), *edited_at),
+        other => panic!("{other:?}"),
+    };
+    let texts: Vec<_> = edits.iter().map(texts).collect();
+    // Each says when, but all the present text.
+    assert_eq!((texts[0].0.as_str(), texts[1].0.as_str()), ("now", "now"));
+    assert!(texts[0].1 < texts[1].1 && sent.edited_at == Some(texts[1].1));
+    let versions = store.versions(&reader, message).await?.context("is there")?;
+    let said: Vec<_> = versions.iter().map(|Version { content, .. }| content.as_str()).collect();
+    assert_eq!((said, versions[1].until), (vec!["twice", "once"], texts[0].1));
+    // To its readers a message does not say how many read it.
+    let other = account(&store, 2).await?;
+    let received = events(&store, &other).await?.into_iter().find_map(|event| match event {
+        Event::Received(message) => Some(message),
+        _ => None,
+    });
+    let received = received.context("was received")?;
+    assert_eq!((received.read_count, received.is_read), (None, true));
+    // Who has left keeps the positions, and nothing in them but that they were there.
+    leave(&store, 2, group).await?;
+    let log = events(&store, &other).await?;
+    let voids = log.iter().filter(|event| **event == Event::Void).count();
+    assert_eq!((voids, log.len()), (4, 7), "{log:?}");
+    Ok(())
+}
+
+/// Whether a message is read, and by how many, as the log's owner finds it in a conversation and in their lists.
+async fn is_read(
+    store: &Store,
+    user: i64,
+    conversation: ConversationId,
+) -> anyhow::Result<(bool, Option<i64>)> {
+    let reader = account(store, user).await?;
+    let history = store.history(&reader, conversation, None, 1).await?.context("a member")?.remove(0);
+    let lists = store.lists(&reader, None, 10).await?;
+    let listed = lists.received.into_iter().chain(lists.sent).map(|listed| listed.message);
+    let listed = listed.into_iter().find(|message| message.id == history.id).context("is listed")?;
+    assert_eq!(listed, history);
+    let talks = store.conversations(&reader, None, None, 10).await?;
+    let last = talks.into_iter().find(|talk| talk.conversation == conversation).and_then(|talk| talk.last);
+    assert_eq!(last.as_ref(), Some(&history));
+    let found = store.search(&reader, &history.content, None, 10).await?.messages;
+    assert_eq!(found, [history.clone()]);
+    Ok((history.is_read, history.read_count))
+}
+
+async fn who_keeps_reading_to_themselves(store: Store) -> anyhow::Result<()> {
+    send_receipts(&store, 2, false).await?;
+    let direct = send(&store, 1, 2, "direct").await?;
+    let reader = account(&store, 1).await?;
+    let pair = store.conversations(&reader, None, None, 1).await?.remove(0).conversation;
+    let group = make_group(&store, 1, "Us", &[2, 3, 4]).await?;
+    let in_group = send_to_group(&store, 1, group, "group").await?;
+    read(&store, 2, &[direct, in_group]).await?;
+    assert!(!store.sends_receipts(UserId(2)).await? && store.sends_receipts(UserId(1)).await?);
+    assert_eq!(is_read(&store, 1, pair).await?, (false, None));
+    assert_eq!(is_read(&store, 1, group).await?, (false, Some(0)));
+    assert_eq!(is_read(&store, 2, pair).await?, (true, None));
+    assert_eq!(is_read(&store, 2, group).await?, (true, None));
+    assert_eq!(is_read(&store, 3, group).await?, (false, None));
+    read(&store, 3, &[in_group]).await?;
+    read(&store, 4, &[in_group]).await?;
+    assert_eq!(is_read(&store, 1, group).await?, (true, Some(2)));
+    // What was read in silence stays so.
+    send_receipts(&store, 2, true).await?;
+    assert_eq!(is_read(&store, 1, pair).await?, (false, None));
+    let again = send(&store, 1, 2, "again").await?;
+    read(&store, 2, &[again]).await?;
+    assert_eq!(is_read(&store, 1, pair).await?, (true, None));
+    Ok(())
+}
+
+async fn history_shows_reactions(store: Store) -> anyhow::Result<()> {
+    let group = make_group(&store, 1, "Us", &[2, 3]).await?;
+    let message = send_to_group(&store, 1, group, "said").await?;
+    send_to_group(&store, 2, group, "nobody minds").await?;
+    for (user, reaction) in [(2, "z"), (1, "a"), (3, "a"), (3, "z"), (3, "m")] {
+        react(&store, user, message, reaction).await?;
+    }
+    committed(commit(&store, vec![reacting(2, message, "z", false)]).await?)?;
+    let reader = account(&store, 1).await?;
+    let history = store.history(&reader, group, None, 10).await?.context("a member")?;
+    let count =
+        |reaction: &str, count, is_own| ReactionCount { reaction: reaction.to_owned(), count, is_own };
+    assert_eq!(history[1].reactions, [count("a", 2, true), count("z", 1, false), count("m", 1, false)]);
+    assert_eq!(history[0].reactions, []);
+    let lists = store.lists(&reader, None, 10).await?;
+    assert_eq!(lists.sent[0].message, history[1]);
+    assert_eq!(
+        (lists.sent[0].recipient_name.as_str(), lists.received[0].recipient_name.as_str()),
+        ("Us", "Us")
+    );
+    assert_eq!(lists.received[0].message.sender_name, "user2");
+    assert_eq!(store.search(&reader, "said", None, 10).await?.messages[0], history[1]);
+    Ok(())
+}
+
+fn shown(talks: &[Talk]) -> Vec<(ConversationId, Option<&str>)> {
+    talks.iter().map(|talk| (talk.conversation, talk.last.as_ref().map(|last| &*last.content))).collect()
+}
+
+async fn groups_stand_among_conversations(store: Store) -> anyhow::Result<()> {
+    let spoken = make_group(&store, 1, "Spoken", &[2, 3]).await?;
+    let silent = make_group(&store, 1, "Silent", &[2]).await?;
+    let direct = send(&store, 1, 2, "direct").await?;
+    send_to_group(&store, 1, spoken, "hello").await?;
+    let reader = account(&store, 2).await?;
+    let talks = store.conversations(&reader, None, None, 10).await?;
+    let pair = talks[1].conversation;
+    let all = [(spoken, Some("hello")), (pair, Some("direct")), (silent, None)];
+    assert_eq!(shown(&talks), all);
+    assert_eq!(talks[0].party, Party::Group { title: "Spoken".to_owned(), n_members: 3 });
+    assert!(matches!(&talks[1].party, Party::User(Person { id: UserId(1), .. })));
+    assert_eq!((talks[0].unread, talks[1].position, talks[2].unread), (1, direct, 0));
+    for (n, talk) in talks.iter().enumerate() {
+        let next = store.conversations(&reader, Some(talk.position), None, 1).await?;
+        assert_eq!(next.first(), talks.get(n + 1));
+    }
+    // What is in no list has nothing to show but that it is there.
+    let archive = OwnAct::Conversation {
+        conversation: pair,
+        is_muted: None,
+        is_archived: Some(true),
+        draft: Some("to be sent".to_owned()),
+    };
+    set_own(&store, 2, archive).await?;
+    delete(&store, 1, direct).await?;
+    let check = async |archived, expected: &[_]| {
+        let talks = store.conversations(&reader, None, archived, 10).await?;
+        assert_eq!(shown(&talks), expected, "{archived:?}");
+        anyhow::Ok(())
+    };
+    check(None, &[all[0], all[2]]).await?;
+    check(Some(true), &[]).await?;
+    let (talk, members) = store.conversation(&reader, pair).await?.context("a member")?;
+    let settings =
+        ConversationSettings { is_muted: false, is_archived: true, draft: "to be sent".to_owned() };
+    assert_eq!((talk.last, talk.position, talk.settings), (None, MessageId(0), settings));
+    assert_eq!(members.iter().map(|member| member.person.id).collect::<Vec<_>>(), [UserId(1), UserId(2)]);
+    send(&store, 1, 2, "once more").await?;
+    check(Some(true), &[(pair, Some("once more"))]).await?;
+    check(Some(false), &[all[0], all[2]]).await?;
+    let (_, members) = store.conversation(&reader, spoken).await?.context("a member")?;
+    let roles: Vec<_> = members.iter().map(|member| (member.person.id.0, member.role)).collect();
+    assert_eq!(roles, [(1, Role::Owner), (2, Role::Member), (3, Role::Member)]);
+    Ok(())
+}
+
+async fn words_are_found(store: Store) -> anyhow::Result<()> {
+    let subject = SendCommand {
+        subject: "Minutes of May".to_owned(),
+        ..message(1, UserId(2).into(), "see the Annex, 100% done", Vec::new())
+    };
+    sent(&store, subject).await?;
+    send(&store, 2, 1, "ANNEX a_b").await?;
+    send(&store, 1, 1, "note on the annex").await?;
+    send(&store, 2, 3, "annex of others").await?;
+    let deleted = send(&store, 2, 1, "annex deleted").await?;
+    delete(&store, 1, deleted).await?;
+    let reader = account(&store, 1).await?;
+    let check = async |words: &str, expected: &[&str]| {
+        let found = store.search(&reader, words, None, 10).await?;
+        let contents: Vec<_> = found.messages.iter().map(|message| message.content.as_str()).collect();
+        assert_eq!((contents, found.before), (expected.to_vec(), None), "{words}");
+        anyhow::Ok(())
+    };
+    let (first, second, note) = ("see the Annex, 100% done", "ANNEX a_b", "note on the annex");
+    check("annex", &[note, second, first]).await?;
+    check("  nneX\tMAY ", &[first]).await?;
+    check("may annex minutes 100% of see the done nowhere", &[first]).await?;
+    check("annex nowhere", &[]).await?;
+    check("0%", &[first]).await?;
+    check("x_b", &[]).await?;
+    check("a_b", &[second]).await?;
+    check("%", &[first]).await?;
+    check("\\", &[]).await?;
+    // Nothing stands in everything, and this in nothing.
+    check(" \n", &[]).await?;
+    check("annex\0", &[]).await?;
+    let page = store.search(&reader, "annex", None, 2).await?;
+    assert_eq!(contents(page.messages), [second, note]);
+    let page = store.search(&reader, "annex", page.before, 2).await?;
+    assert_eq!((contents(page.messages), page.before), (vec![first.to_owned()], None));
+    Ok(())
+}
+
+async fn a_search_looks_at_so_many(store: Store) -> anyhow::Result<()> {
+    send(&store, 2, 1, "the needle").await?;
+    // A note makes two entries.
+    let hay =
+        (0..1_100).map(|n| Command::Send(message(1, UserId(1).into(), &format!("hay {n}"), Vec::new())));
+    commit(&store, hay.collect()).await?;
+    let reader = account(&store, 1).await?;
+    let mut pages = 0;
+    let mut before = None;
+    let found = loop {
+        let found = store.search(&reader, "needle", before, 10).await?;
+        pages += 1;
+        before = found.before;
+        if before.is_none() || !found.messages.is_empty() {
+            break found.messages;
+        }
+    };
+    assert_eq!((pages, contents(found)), (2, vec!["the needle".to_owned()]));
+    Ok(())
+}
+
+async fn who_hears_of_what_one_does(store: Store) -> anyhow::Result<()> {
+    let group = make_group(&store, 1, "Us", &[2, 3, 4]).await?;
+    leave(&store, 4, group).await?;
+    send(&store, 1, 5, "direct").await?;
+    send(&store, 1, 2, "direct").await?;
+    send(&store, 1, 1, "note").await?;
+    let reader = account(&store, 1).await?;
+    let talks = store.conversations(&reader, None, None, 10).await?;
+    let [own, with_2, with_5, _] = [0, 1, 2, 3].map(|n| talks[n].conversation);
+    let check = async |user: i64, to: Target, only_in_groups: bool, expected: Option<(_, &[i64])>| {
+        let mut mailboxes = Vec::new();
+        for other in expected.map_or(&[][..], |(_, others)| others) {
+            mailboxes.push(account(&store, *other).await?.mailbox);
+        }
+        let expected = expected.map(|(conversation, _)| Audience { conversation, mailboxes });
+        assert_eq!(store.audience(UserId(user), to, only_in_groups).await?, expected, "{user} to {to:?}");
+        anyhow::Ok(())
+    };
+    let of = |user| Target::User(UserId(user));
+    check(1, group.into(), true, Some((group, &[2, 3]))).await?;
+    check(4, group.into(), false, None).await?;
+    check(5, group.into(), false, None).await?;
+    check(1, of(2), true, Some((with_2, &[2]))).await?;
+    check(2, with_2.into(), true, Some((with_2, &[1]))).await?;
+    check(1, of(5), false, Some((with_5, &[5]))).await?;
+    check(1, of(5), true, None).await?;
+    check(5, with_5.into(), true, None).await?;
+    check(1, of(1), true, Some((own, &[]))).await?;
+    check(1, own.into(), true, Some((own, &[]))).await?;
+    // Nothing was ever said between them.
+    check(1, of(3), false, None).await?;
+    block(&store, 2, 1).await?;
+    check(1, of(2), false, None).await?;
+    check(1, with_2.into(), false, None).await?;
+    check(2, of(1), false, Some((with_2, &[1]))).await?;
+    check(1, group.into(), false, Some((group, &[3]))).await?;
+    check(2, group.into(), false, Some((group, &[1, 3]))).await?;
+    store.disable_user("user5").await?;
+    check(1, of(5), false, None).await
+}
+
+async fn who_knows_whom(store: Store) -> anyhow::Result<()> {
+    let group = make_group(&store, 1, "Us", &[2, 3]).await?;
+    send(&store, 4, 1, "direct").await?;
+    let others: Vec<_> = (2..=6).map(UserId).collect();
+    let known = async |user: i64| {
+        let found = store.acquaintances(UserId(user), &others).await?;
+        anyhow::Ok(found.into_iter().map(|user| user.0).collect::<Vec<_>>())
+    };
+    assert_eq!(known(1).await?, [2, 3, 4]);
+    assert_eq!(known(5).await?, [0_i64; 0]);
+    block(&store, 2, 1).await?;
+    block(&store, 1, 4).await?;
+    assert_eq!(known(1).await?, [3, 4]);
+    leave(&store, 3, group).await?;
+    assert_eq!(known(1).await?, [4]);
+    let blocked = store.blocked(UserId(1)).await?;
+    assert_eq!(blocked.iter().map(|person| person.username.as_str()).collect::<Vec<_>>(), ["user4"]);
+    assert_eq!(store.blocked(UserId(3)).await?, []);
+
+    let begun = store.clock().await?.unwrap_or_else(Timestamp::now);
+    store.note_seen(&[UserId(1), UserId(3)]).await?;
+    let seen = store.last_seen(&[UserId(1), UserId(2), UserId(3)]).await?;
+    let ended = store.clock().await?.unwrap_or_else(Timestamp::now);
+    assert_eq!((seen.len(), seen[&UserId(1)]), (2, seen[&UserId(3)]));
+    assert!((begun..=ended).contains(&seen[&UserId(1)]));
+    Ok(())
+}
