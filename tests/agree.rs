@@ -11,6 +11,7 @@ mod device;
 mod fresh;
 mod model;
 mod orders;
+mod state;
 mod view;
 mod ways;
 mod world;

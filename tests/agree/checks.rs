@@ -4,6 +4,7 @@ use anyhow::{Context, anyhow, ensure};
 
 use super::device::Device;
 use super::fresh::Loader;
+use super::model::{Model, shown_subject};
 use super::view::View;
 use super::world::{USERS, World};
 
@@ -27,10 +28,30 @@ pub(super) async fn all_agree(world: &mut World) -> anyhow::Result<()> {
             device.catch_up(&world.cluster, until).await.with_context(name)?;
             device.state.view().check_same(&view).with_context(name)?;
         }
+        for device in &anew {
+            device.state.check_told()?;
+        }
         absent_groups_are_absent(world, &view, &anew[0]).await?;
+        let loader = Loader { cluster: &world.cluster, user, node: 1 };
+        loader.search("changed", &view).await.with_context(|| format!("{user} searches"))?;
         views.push(view);
     }
-    some_model_agrees(world, &views)
+    some_model_agrees(world, &views)?;
+    versions_agree(world).await
+}
+
+/// What changed messages said before, and of whatever a user does not see nothing.
+async fn versions_agree(world: &World) -> anyhow::Result<()> {
+    let messages = world.models.iter().take(1).flat_map(|model| &model.messages).rev();
+    let changed: Vec<_> = messages.filter(|(_, message)| !message.versions.is_empty()).take(12).collect();
+    for (user, (id, message)) in USERS.into_iter().flat_map(|user| changed.iter().map(move |it| (user, it))) {
+        let versions =
+            message.versions.iter().map(|(subject, content)| (shown_subject(subject), content.clone()));
+        let expected = message.copies.contains_key(&user).then(|| versions.collect());
+        let found = Loader { cluster: &world.cluster, user, node: 0 }.versions(**id).await?;
+        ensure!(found == expected, "versions of {id} for {user}: {found:?}, not {expected:?}");
+    }
+    Ok(())
 }
 
 /// What a user left has nothing for them; what they see of it no more has kept its settings.
@@ -52,7 +73,7 @@ async fn absent_groups_are_absent(world: &World, view: &View, device: &Device) -
 
 /// Leaves those that say what the users see.
 fn some_model_agrees(world: &mut World, views: &[View]) -> anyhow::Result<()> {
-    let check = |model: &super::model::Model| {
+    let check = |model: &Model| {
         for (user, view) in USERS.into_iter().zip(views) {
             let expected = model.view(user);
             view.without_times().check_same(&expected).with_context(|| format!("{user} should see else"))?;

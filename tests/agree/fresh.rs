@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use switchboard_protocol::api::Me;
+use switchboard_protocol::api::{Me, SearchPage, Versions};
 use switchboard_protocol::history::HistoryPage;
 use switchboard_protocol::{ConversationId, ConversationSettings, MessageData, MessageId, Role, UserId};
 
@@ -142,6 +142,43 @@ impl Loader<'_> {
             let is_empty = || answer.json().is_ok_and(|page| page["messages"] == Value::Array(Vec::new()));
             ensure!(answer.status == 404 || is_empty(), "{path}: {} {}", answer.status, answer.body);
         }
+        Ok(())
+    }
+
+    /// What a message said before, the oldest first; none if it is not there for the user.
+    pub(super) async fn versions(&self, id: MessageId) -> anyhow::Result<Option<Vec<(String, String)>>> {
+        let path = format!("messages/{id}/versions");
+        if self.get(&path).await?.status == 404 {
+            return Ok(None);
+        }
+        let Versions { versions } = self.load(&path).await?;
+        ensure!(versions.is_sorted_by(|a, b| a.until > b.until), "not in order: {versions:?}");
+        Ok(Some(versions.into_iter().rev().map(|version| (version.subject, version.content)).collect()))
+    }
+
+    /// Searches page by page, and finds what the user sees with this word, all of it and nothing else.
+    pub(super) async fn search(&self, word: &str, view: &View) -> anyhow::Result<()> {
+        let mut found: Vec<MessageData> = Vec::new();
+        let mut before = String::new();
+        loop {
+            let limit = LIMITS[1];
+            let page: SearchPage = self.load(&format!("search?query={word}&limit={limit}{before}")).await?;
+            ensure!(page.messages.len() <= limit, "{page:?}");
+            found.extend(page.messages);
+            let Some(next) = page.before else { break };
+            before = format!("&before={next}");
+        }
+        ensure!(found.is_sorted_by(|a, b| a.message_id > b.message_id), "not in order: {found:?}");
+        let has_word = |message: &Shown| {
+            [&message.subject, &message.content].iter().any(|text| text.to_lowercase().contains(word))
+        };
+        let expected = view.messages.iter().rev().filter(|(_, message)| has_word(message));
+        // They may be left out there.
+        let without_reactions = |message: &Shown| Shown { reactions: BTreeMap::new(), ..message.clone() };
+        let expected: Vec<_> = expected.map(|(id, message)| (*id, without_reactions(message))).collect();
+        let found: Vec<_> =
+            found.iter().map(|data| (data.message_id, without_reactions(&Shown::new(data)))).collect();
+        ensure!(found == expected, "`{word}` finds {found:?}, not {expected:?}");
         Ok(())
     }
 

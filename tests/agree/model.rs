@@ -159,17 +159,16 @@ impl Model {
 fn shown(message: &Message, user: UserId, is_read: bool) -> Shown {
     let is_sender = message.sender == user;
     let read_count = (is_sender && message.recipient.is_none()).then_some(message.n_receipts);
-    let subject = if message.subject.is_empty() { "No Subject" } else { &message.subject };
     let reactions = message.reactions.iter();
     Shown {
         conversation: message.conversation,
         sender: message.sender,
         sender_name: format!("User {}", message.sender),
         recipient: message.recipient,
-        subject: subject.to_owned(),
+        subject: shown_subject(&message.subject),
         content: message.content.clone(),
         created_at: Timestamp(0),
-        edited_at: message.is_edited.then_some(Timestamp(0)),
+        edited_at: (!message.versions.is_empty()).then_some(Timestamp(0)),
         is_read: if is_sender { is_read || message.n_receipts > 0 } else { is_read },
         read_count,
         reply_to: message.reply_to,
@@ -178,6 +177,10 @@ fn shown(message: &Message, user: UserId, is_read: bool) -> Shown {
             .map(|(reaction, users)| (reaction.clone(), (users.len() as i64, users.contains(&user))))
             .collect(),
     }
+}
+
+pub(super) fn shown_subject(subject: &str) -> String {
+    if subject.is_empty() { "No Subject".to_owned() } else { subject.to_owned() }
 }
 
 fn is_user(user: UserId) -> bool {

@@ -19,7 +19,8 @@ pub(in super::super) struct Message {
     pub(in super::super) content: String,
     pub(super) reply_to: Option<MessageId>,
     pub(super) mentions: Vec<UserId>,
-    pub(super) is_edited: bool,
+    /// Subjects and contents before it was changed, the oldest first.
+    pub(in super::super) versions: Vec<(String, String)>,
     /// Who sees it, and whether they have read it.
     pub(in super::super) copies: BTreeMap<UserId, bool>,
     /// Who has heard that it was deleted.
@@ -70,7 +71,7 @@ impl Model {
             content: sent.content.clone(),
             reply_to: sent.reply_to_id,
             mentions: sent.mention_ids.clone(),
-            is_edited: false,
+            versions: Vec::new(),
             copies: members.into_iter().map(|member| (member, recipient == Some(user))).collect(),
             deleted: BTreeSet::new(),
             n_receipts: 0,
@@ -151,7 +152,9 @@ impl Model {
             return Ok(false);
         }
         self.check_open(user, &message)?;
-        (message.subject, message.content, message.is_edited) = (subject, edit.content.clone(), true);
+        let subject_before = std::mem::replace(&mut message.subject, subject);
+        let content_before = std::mem::replace(&mut message.content, edit.content.clone());
+        message.versions.push((subject_before, content_before));
         self.messages.insert(edit.message_id, Arc::new(message));
         Ok(true)
     }

@@ -91,8 +91,8 @@ impl Store {
         Ok(Some(rows.into_iter().map(version).collect()))
     }
 
-    /// The messages of a conversation that `reader` received and did not read, up to one of them, the oldest first, at most
-    /// `limit`; none if they are no member.
+    /// The messages of a conversation that `reader` received and did not read, up to one of them, by their ids. Of more
+    /// than `limit` so many, mostly the oldest. None if they are no member.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].

@@ -1,13 +1,11 @@
 -- Messages of a conversation that its member can see, newest first, before a message. Which ones is decided by one walk
--- along the index, before anything is looked up. It is bounded by pairs, and ordered by what they hold, so that no
--- statistics, or old ones, lead to another: see `talks.sql`.
+-- along the index, before anything is looked up: no statistics, or old ones, make it more.
 -- {0} the user, {1} their mailbox, {2} the conversation, {3} the message, {4} how many.
 SELECT CAST(0 AS BIGINT), {shown}
 FROM (
     SELECT m.id FROM messages m
-    WHERE (m.conversation_id, m.id) < ({2}, {3}) AND m.deleted_at IS NULL
-      AND (m.conversation_id, m.id) >
-          ({2}, (SELECT n.since FROM members n WHERE n.conversation_id = {2} AND n.user_id = {0}))
+    WHERE m.conversation_id = {2} AND m.id < {3} AND m.deleted_at IS NULL
+      AND m.id > (SELECT n.since FROM members n WHERE n.conversation_id = {2} AND n.user_id = {0})
       AND (SELECT count(*) FROM mailbox_entries v
            WHERE v.message_id = m.id AND v.mailbox_id = (SELECT b.id FROM mailboxes b WHERE b.owner_id = {0})
              AND v.kind + 0 <= 2 AND v.hidden_at IS NULL) > 0

@@ -2,22 +2,20 @@
 -- message that the member can see, and for a group without one when they joined; a conversation of two without one has
 -- none. One probe a conversation finds the latest message, since nearly always that was not deleted.
 -- Three things keep Postgres to the indexes whatever its statistics are, since it knows only what an average
--- conversation holds. `<=` and a pair where `=` is meant: the order by conversation then counts, which is the index's own;
--- else it may walk all messages until one is of the conversation; and the pair ends the walk where the member joined.
--- `> 0`: it takes `EXISTS` for rare, and sorts. `+ 0` leaves out the index of lists, by which it would walk the mailbox.
+-- conversation holds. The words of `{since m n}`. `> 0`: it takes `EXISTS` for rare, and sorts. `+ 0` leaves out the index
+-- of lists, by which it would walk the mailbox.
 , seen AS MATERIALIZED (
     SELECT n.*, (
         SELECT m.id FROM messages m
-        WHERE m.conversation_id <= n.conversation_id AND (m.conversation_id, m.id) > (n.conversation_id, n.since)
-          AND m.deleted_at IS NULL AND (
+        WHERE {since m n} AND m.deleted_at IS NULL AND (
             SELECT count(*) FROM mailbox_entries v
             WHERE v.message_id = m.id AND v.mailbox_id = {1} AND v.kind + 0 <= 2 AND v.hidden_at IS NULL) > 0
         ORDER BY m.conversation_id DESC, m.id DESC LIMIT 1
     ) AS last FROM own n
 ), placed AS MATERIALIZED (
-    SELECT n.*, coalesce(
-        last, (SELECT n.since FROM conversations g WHERE g.id = n.conversation_id AND g.kind = 2), {4}
-    ) AS place FROM seen n
+    SELECT seen.*, coalesce(
+        last, (SELECT since FROM conversations g WHERE g.id = conversation_id AND g.kind = 2), {4}
+    ) AS place FROM seen
 ), page AS (
     SELECT * FROM placed WHERE place < {2} ORDER BY place DESC LIMIT {3}
 )

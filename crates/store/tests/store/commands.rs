@@ -357,7 +357,7 @@ async fn a_batch_of_everything(store: Store) -> anyhow::Result<()> {
     assert_eq!(outcomes[5], Outcome::Refused(Refusal::NotFound));
     let of_two: Vec<_> = page(&store, 2).await?.into_iter().map(|entry| entry.event).collect();
     assert!(
-        matches!(of_two[..], [Event::Void, Event::Void, Event::Void, Event::Deleted { message: first }, Event::Sent(_), Event::Deleted { message: second }] if [first, second] == ids[..]),
+        matches!(of_two[..], [Event::Void, Event::Void, Event::Void, Event::Sent(_), Event::Deleted { message: first }, Event::Deleted { message: second }] if [first, second] == ids[..]),
         "{of_two:?}"
     );
     assert_eq!(unread(&store, 2).await?, 0);

@@ -18,7 +18,7 @@ pub(crate) const TESTS: &[(&str, Test)] =
 /// What the next version may add while this one runs: a table, columns that are null or have a default, an index.
 /// In both back ends' words.
 const EXPANSION: &[&str] = &[
-    "CREATE TABLE reactions (message_id BIGINT NOT NULL, user_id BIGINT NOT NULL, PRIMARY KEY (message_id, user_id))",
+    "CREATE TABLE badges (message_id BIGINT NOT NULL, user_id BIGINT NOT NULL, PRIMARY KEY (message_id, user_id))",
     "ALTER TABLE messages ADD COLUMN edited_at BIGINT",
     "ALTER TABLE messages ADD COLUMN priority SMALLINT NOT NULL DEFAULT 0",
     "ALTER TABLE mailbox_entries ADD COLUMN note TEXT DEFAULT 'none'",

@@ -132,7 +132,7 @@ impl Store {
     pub async fn note_seen(&self, users: &[UserId]) -> Result<(), StoreError> {
         let ids: Vec<i64> = users.iter().map(|user| user.0).collect();
         let now = match &*self.backend {
-            Backend::Postgres(_) => "(extract(epoch FROM clock_timestamp()) * 1000000)::int8".to_owned(),
+            Backend::Postgres(_) => "(extract(epoch FROM statement_timestamp()) * 1000000)::int8".to_owned(),
             Backend::Sqlite(_) => Timestamp::now().0.to_string(),
         };
         let note = diesel::update(users::table.filter(users::id.eq_any(ids)))
