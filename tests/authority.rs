@@ -109,7 +109,7 @@ async fn who_is_logged_out_may_nothing(cluster: Cluster) -> anyhow::Result<()> {
     for headers in [vec![], headers.to_vec(), vec!["Authorization: Bearer x".to_owned()]] {
         for request in of_group(&scene).into_iter().chain(of_blocked(&scene)) {
             let (method, path, body) = request.http.as_ref().context("every request has a way over HTTP")?;
-            let answer = send_json(cluster.address(1), method, path, &headers, body).await?;
+            let answer = send_json(address, method, path, &headers, body).await?;
             let code = answer.json()?["code"].clone();
             ensure!(
                 (answer.status, &code) == (401, &json!("unauthorized")),
@@ -125,7 +125,7 @@ async fn who_is_logged_out_may_nothing(cluster: Cluster) -> anyhow::Result<()> {
         }
     }
     // Of frames none is taken: there is no session to send them in.
-    let refused = Socket::handshake_with(&cluster, 1, &[cookie], "").await?;
+    let refused = Socket::handshake_with(&cluster, 0, &[cookie], "").await?;
     ensure!(refused.is_err_and(|(status, _)| status == 403 || status == 401), "a session was opened");
     cluster.finish().await
 }

@@ -6,7 +6,7 @@ mod among;
 use switchboard_protocol::client_frame::{
     CreateGroup, EditMessage, ReadMark, SendMessage, SetConversation, SetReaction,
 };
-use switchboard_protocol::{ClientFrame, ConversationId, MessageId, Role, Target, UserId};
+use switchboard_protocol::{ClientFrame, ConversationId, Role, Target, UserId};
 
 use super::Dice;
 use super::model::Model;

@@ -1,6 +1,6 @@
 //! What a device knows: it applies the entries of its mailbox in order, by the rules of the wire reference.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, bail, ensure};
 use switchboard_protocol::{
@@ -15,13 +15,13 @@ pub(super) struct State {
     pub(super) seq: i64,
     known: View,
     deleted: BTreeSet<MessageId>,
-    /// Messages whose text came, also those that are gone by now.
-    told: BTreeSet<MessageId>,
+    /// Messages as they came.
+    told: BTreeMap<MessageId, Shown>,
 }
 
 impl State {
     pub(super) fn new(user: UserId) -> Self {
-        Self { user, seq: 0, known: View::new(), deleted: BTreeSet::new(), told: BTreeSet::new() }
+        Self { user, seq: 0, known: View::new(), deleted: BTreeSet::new(), told: BTreeMap::new() }
     }
 
     pub(super) fn view(&self) -> View {
@@ -30,10 +30,18 @@ impl State {
         view
     }
 
-    /// That no text came but of what is seen now: of one that began when all was quiet.
+    /// That each text came as it is now, and none that is gone: to one that began when all was quiet.
     pub(super) fn check_told(&self) -> anyhow::Result<()> {
-        let gone = self.told.iter().find(|id| !self.known.messages.contains_key(id));
-        gone.map_or(Ok(()), |id| bail!("{} was told {id}, which is gone for them", self.user))
+        for (id, told) in &self.told {
+            let now = self.known.messages.get(id);
+            let now = now.with_context(|| format!("{} was told {id}, which is gone for them", self.user))?;
+            // That the other one read it, and what was set on it, is told apart.
+            let is_own_direct = now.sender == self.user && now.recipient.is_some();
+            let is_read = if is_own_direct { told.is_read } else { now.is_read };
+            let expected = Shown { is_read, reactions: BTreeMap::new(), ..now.clone() };
+            ensure!(*told == expected, "{} was told {told:?} of {expected:?}", self.user);
+        }
+        Ok(())
     }
 
     pub(super) fn apply(&mut self, seq: i64, frame: &ServerFrame) -> anyhow::Result<()> {
@@ -118,7 +126,7 @@ impl State {
             let count = data.read_count.unwrap_or_default();
             (message.read_count, message.is_read) = (Some(count), count > 0);
         }
-        self.told.insert(id);
+        self.told.insert(id, message.clone());
         let before = self.known.messages.insert(id, message);
         ensure!(before.is_some() == (to_oneself && !is_own), "it came twice, or not first as sent");
         Ok(())

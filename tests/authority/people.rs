@@ -44,7 +44,7 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) async fn new(cluster: &Cluster) -> anyhow::Result<Self> {
-        let group = make_group(cluster, "the canary club", OWNER, &[MEMBER, FORMER, OTHER, GUEST]).await?;
+        let group = make_group(cluster, "the book club", OWNER, &[MEMBER, FORMER, OTHER, GUEST]).await?;
         let file = upload_one(cluster.address(0), OWNER, "canary").await?;
         let say = |text: &str| json!({"conversation_id": group, "content": format!("{text} canary")});
         let mut with_file = say("first");

@@ -65,9 +65,9 @@ pub(super) fn of_group(scene: &Scene) -> Vec<Request> {
         Request::frame(
             "set_title",
             "group_changed",
-            json!({"conversation_id": group, "title": "the canary club"}),
+            json!({"conversation_id": group, "title": "the book club"}),
         )
-        .http("PATCH", format!("conversations/{group}"), json!({"title": "the canary club"}))
+        .http("PATCH", format!("conversations/{group}"), json!({"title": "the book club"}))
         .expect(OWNERS),
         Request::frame(
             "set_role",

@@ -180,7 +180,7 @@ pub(super) fn a_newer_schema_is_served() -> anyhow::Result<()> {
     let mut fleet = Fleet { folder, url, postgres, redis };
     fleet.sql(&[
         "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000001')",
-        "ALTER TABLE messages ADD COLUMN edited_at BIGINT",
+        "ALTER TABLE messages ADD COLUMN pinned_at BIGINT",
     ])?;
     fleet.examine(0, &["ok       the schema is ahead of this binary (last of 1: 29990101000001)"])?;
     for migrate in ["true", "false"] {

@@ -118,7 +118,7 @@ pub(super) async fn contract_of_frames(cluster: Cluster) -> anyhow::Result<()> {
     }
     // Nothing came of these: neither an effect nor an answer.
     let others = [
-        (r#"{"type": "typing", "recipient_id": 2}"#, "unknown_type"),
+        (r#"{"type": "shout", "recipient_id": 2}"#, "unknown_type"),
         (r#"{"type": "new_message", "data": {}}"#, "unknown_type"),
         (r#"{"type": ""}"#, "unknown_type"),
         (r#"{"type": null}"#, "unknown_type"),

@@ -90,6 +90,9 @@ enum Command {
     /// Manage users
     #[command(subcommand)]
     User(UserCommand),
+    /// Manage groups
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Manage the keys of back ends
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
@@ -112,6 +115,8 @@ pub enum Task {
     Restored,
     /// Manage users.
     User(UserCommand),
+    /// Manage groups.
+    Group(GroupCommand),
     /// Manage the keys of back ends.
     ApiKey(ApiKeyCommand),
     /// Print tokens.
@@ -142,6 +147,17 @@ pub enum UserCommand {
         /// The user name
         #[arg(value_name = "NAME")]
         username: String,
+    },
+}
+
+/// What `group` does.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum GroupCommand {
+    /// Make the groups of a file, or add to those of an earlier one, and print `id<TAB>title`
+    Import {
+        /// CSV with the header line `title,username,role?`, a line a member; role is `owner` or `member`
+        #[arg(value_name = "FILE.csv")]
+        file: PathBuf,
     },
 }
 
@@ -225,6 +241,7 @@ impl Cli {
             Some(Command::Migrate) => Task::Migrate,
             Some(Command::Restored) => Task::Restored,
             Some(Command::User(command)) => Task::User(command),
+            Some(Command::Group(command)) => Task::Group(command),
             Some(Command::ApiKey(command)) => Task::ApiKey(command),
             Some(Command::Token(options)) => Task::Token(options),
             Some(Command::Doctor(options)) => Task::Doctor(options),

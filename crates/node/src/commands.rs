@@ -18,7 +18,8 @@ use crate::writer::WriterHandle;
 /// # Errors
 /// `rate_limited`, `store_unavailable`.
 pub(crate) async fn send(node: &Node, sender: UserId, message: SendMessage) -> Result<Command, ApiError> {
-    let SendMessage { to, subject, content, client_message_id, attachment_ids, reply_to_id, mention_ids } = message;
+    let SendMessage { to, subject, content, client_message_id, attachment_ids, reply_to_id, mention_ids } =
+        message;
     node.limits.check_message(sender).map_err(|wait| too_fast("too many messages", wait))?;
     let attachments = if attachment_ids.is_empty() {
         Vec::new()
@@ -157,7 +158,9 @@ async fn mark_read(node: &Node, who: Actor, mark: ReadMark) -> Result<Asked, Api
         ReadMark::UpTo { conversation_id, up_to } => (conversation_id, up_to),
     };
     let unread = node
-        .with_store(|store| async move { store.unread_up_to(reader, mailbox, conversation, up_to, MOST_MARKED).await })
+        .with_store(|store| async move {
+            store.unread_up_to(reader, mailbox, conversation, up_to, MOST_MARKED).await
+        })
         .await?
         .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "there is no such conversation"))?;
     if unread.is_empty() {
@@ -242,7 +245,9 @@ pub(crate) fn explain(refusal: Refusal) -> ApiError {
         Refusal::GroupFull => (ErrorCode::GroupFull, "a group may have 100 members"),
         Refusal::TooLate => (ErrorCode::EditTooLate, "the message is too old to be changed"),
         Refusal::Empty => (ErrorCode::EmptyMessage, "a message needs content or an attachment"),
-        Refusal::TooManyReactions => (ErrorCode::TooManyReactions, "there are too many of your reactions on it"),
+        Refusal::TooManyReactions => {
+            (ErrorCode::TooManyReactions, "there are too many of your reactions on it")
+        }
         Refusal::UnknownMention => (ErrorCode::UnknownMention, "somebody is mentioned who is no member"),
         Refusal::UnknownAttachment => {
             (ErrorCode::UnknownAttachment, "no file that you uploaded for a message has this id")

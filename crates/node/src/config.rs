@@ -23,8 +23,8 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub use sections::{
-    AttachmentsConfig, AuthConfig, ChannelLayerConfig, LimitsConfig, LogConfig, LogFormat, MessagesConfig, ServerConfig,
-    StoreConfig,
+    AttachmentsConfig, AuthConfig, ChannelLayerConfig, LimitsConfig, LogConfig, LogFormat, MessagesConfig,
+    ServerConfig, StoreConfig,
 };
 
 /// The file of defaults, for `--help` and the manual.

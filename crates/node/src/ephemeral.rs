@@ -9,9 +9,9 @@ mod throttle;
 
 use switchboard_protocol::{ErrorCode, ServerFrame, Target};
 
-pub use self::notice::{Notice, Writing};
 #[cfg(test)]
 pub(crate) use self::notice::tests::notice;
+pub use self::notice::{Notice, Writing};
 pub(crate) use self::notice::{author, encode};
 pub(crate) use self::throttle::{TERM, Throttle};
 use crate::commands::{Actor, broken, too_fast};
@@ -45,7 +45,8 @@ pub(crate) async fn typing(node: &Node, who: Actor, to: Target, is_typing: bool)
         }
     };
     let writing = Writing { conversation: audience.conversation, user, is_typing };
-    let frame = ServerFrame::<()>::Typing { conversation_id: audience.conversation, user_id: user, is_typing };
+    let frame =
+        ServerFrame::<()>::Typing { conversation_id: audience.conversation, user_id: user, is_typing };
     let frame = text(&frame).map_err(|_not_json| broken())?;
     let notice = |mailbox| Notice { mailbox, writing, frame: frame.clone() };
     node.source.hub.tell(audience.mailboxes.into_iter().map(notice).collect());

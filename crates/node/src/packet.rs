@@ -267,13 +267,9 @@ fn own_frame<'a>(
             repeat,
             request_id,
         },
-        Event::Block(BlockChange { user_id, is_blocked }) => ServerFrame::BlockChanged {
-            seq,
-            user_id: *user_id,
-            is_blocked: *is_blocked,
-            repeat,
-            request_id,
-        },
+        Event::Block(BlockChange { user_id, is_blocked }) => {
+            ServerFrame::BlockChanged { seq, user_id: *user_id, is_blocked: *is_blocked, repeat, request_id }
+        }
         Event::Receipts(ReceiptsChange { send_receipts }) => {
             ServerFrame::ReceiptsChanged { seq, send_receipts: *send_receipts, repeat, request_id }
         }

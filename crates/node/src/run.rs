@@ -3,6 +3,7 @@
 mod api_keys;
 mod descriptors;
 mod doctor;
+mod groups;
 mod healthcheck;
 mod users;
 
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cli::{Task, UserCommand};
+use crate::cli::{GroupCommand, Task, UserCommand};
 use crate::config::Config;
 use crate::logging::LogGuard;
 use crate::node::{Listeners, Parts, RunningNode};
@@ -44,6 +45,7 @@ pub fn run(task: Task, config: Config, log: LogGuard) -> anyhow::Result<()> {
             Task::Migrate => migrate(&config).await,
             Task::Restored => restored(&config).await,
             Task::User(UserCommand::Import { file }) => users::import(&config, &file).await,
+            Task::Group(GroupCommand::Import { file }) => groups::import(&config, &file).await,
             Task::User(UserCommand::Disable { username }) => users::disable(&config, &username).await,
             Task::User(UserCommand::Enable { username }) => users::enable(&config, &username).await,
             Task::ApiKey(command) => api_keys::manage(&config, command).await,

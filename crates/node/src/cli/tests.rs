@@ -54,6 +54,7 @@ fn options_of_all_commands_stand_anywhere() {
 
 #[test]
 fn commands() {
+    check("switchboard group import g.csv", Task::Group(GroupCommand::Import { file: "g.csv".into() }));
     check("switchboard user import u.csv", Task::User(UserCommand::Import { file: "u.csv".into() }));
     check("switchboard doctor", Task::Doctor(DoctorOptions { audit: false }));
     check("switchboard doctor --audit", Task::Doctor(DoctorOptions { audit: true }));

@@ -33,6 +33,8 @@ fn defaults_are_complete() {
     assert_eq!(config.attachments.max_bytes, 25 * 1024 * 1024);
     assert_eq!(config.auth.session_ttl().as_secs(), 14 * 24 * 3600);
     assert!(config.auth.accounts && config.auth.registration);
+    assert!(!config.messages.only_in_groups && config.messages.keep_versions);
+    assert_eq!(config.messages.edit_within(), 24 * 3600 * 1_000_000);
     assert_eq!(
         (&config.server.public_url, &config.auth.jwt_issuer, &config.auth.jwks_file),
         (&None, &None, &None)
@@ -175,6 +177,11 @@ fn an_error_names_key_value_and_origin() {
         "[auth]\ntoken_leeway_seconds = -1",
         &[],
         "`auth.token_leeway_seconds` is `-1` (from the file FILE): expected an integer from 0 to 30",
+    );
+    check_error(
+        "[messages]\nedit_seconds = -1",
+        &[],
+        "`messages.edit_seconds` is `-1` (from the file FILE): expected an integer from 0 to 3153600000",
     );
     check_error(
         "[store]\npool_size = [1]",

@@ -154,7 +154,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_message_that_is_received_has_an_author() {
-        let message = r#"{"type":"new_message","seq":1,"data":{"conversation_id":3,"sender_id":4,"content":"x"}}"#;
+        let message =
+            r#"{"type":"new_message","seq":1,"data":{"conversation_id":3,"sender_id":4,"content":"x"}}"#;
         assert_eq!(author(message), Some((ConversationId(3), UserId(4))));
         assert_eq!(author(&message.replace("new_message", "message_sent")), None);
         assert_eq!(author(&message.replace("conversation_id", "other")), None);

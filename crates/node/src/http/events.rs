@@ -30,9 +30,9 @@ use crate::hub::Item;
 use crate::limits::ConnectionPermit;
 use crate::metrics::{Metrics, OpenSession};
 use crate::packet::text;
+use crate::presence::Seat;
 use crate::problem::ApiError;
 use crate::revocations::Lease;
-use crate::presence::Seat;
 use crate::session::{HEARTBEAT, Record, Writers, delivery, stopped, welcome};
 use crate::state::Node;
 

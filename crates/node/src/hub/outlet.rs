@@ -252,7 +252,9 @@ mod tests {
     async fn notices_are_the_first_to_be_dropped() {
         let metrics = Arc::new(Metrics::default());
         let outlet = Outlet::new(4_000, Arc::clone(&metrics));
-        (1..=5).for_each(|seq| drop(outlet.push(item(seq))));
+        for seq in 1..=5 {
+            outlet.push(item(seq));
+        }
         outlet.tell(&notice(1, 2, true));
         outlet.push(item(6));
         outlet.tell(&notice(1, 3, true));

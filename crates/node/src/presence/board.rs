@@ -75,13 +75,7 @@ impl Board {
 
     /// A session watches `after` instead of `before`, both ascending. What it waits to hear of the others it does not hear
     /// any more; of those of them whom it asked for, that they are offline. Whether nothing is known of some.
-    pub(super) fn replace(
-        &mut self,
-        id: u64,
-        before: &[UserId],
-        after: &[UserId],
-        asked: &[UserId],
-    ) -> bool {
+    pub(super) fn replace(&mut self, id: u64, before: &[UserId], after: &[UserId], asked: &[UserId]) -> bool {
         let asked: HashSet<_> = asked.iter().collect();
         for user in before.iter().filter(|user| after.binary_search(user).is_err()) {
             let was_there = self.known_status(*user).is_some_and(|status| status != Status::Offline);

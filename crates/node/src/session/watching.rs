@@ -59,11 +59,7 @@ impl<'a> Watching<'a> {
     }
 
     /// The client asks for these, in place of those before. Gives the refusal, if the node has no room for them.
-    pub(super) fn watch(
-        &mut self,
-        users: Vec<UserId>,
-        request_id: Option<RequestId>,
-    ) -> Option<ServerFrame> {
+    pub(super) fn watch(&mut self, users: Vec<UserId>, request_id: Option<RequestId>) -> Option<ServerFrame> {
         let presence = &self.node.presence;
         if !presence.has_room(self.watch.as_ref().map_or(0, Watch::n_users), users.len()) {
             let sentence = "this node watches as many users as it can";

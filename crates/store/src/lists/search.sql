@@ -1,7 +1,7 @@
 -- Messages of a user in which all the words stand, newest first: among their latest entries before a place. What one wrote
 -- to oneself counts as sent. At last a row without a message: where the search goes on, 0 at the beginning of the mailbox.
 -- {0} the user, {1} their mailbox, {2} the place, {3} how many are looked at, {4} how many are wanted; {~0} the words.
-WITH looked AS MATERIALIZED (
+WITH e AS MATERIALIZED (
     SELECT * FROM (
         SELECT * FROM (
             SELECT seq, kind, conversation_id, message_id, actor_id FROM mailbox_entries
@@ -14,9 +14,9 @@ WITH looked AS MATERIALIZED (
             WHERE mailbox_id = {1} AND kind = 2 AND kind <= 2 AND hidden_at IS NULL AND seq < {2}
             ORDER BY seq DESC LIMIT {3}
         ) sent
-    ) e ORDER BY seq DESC LIMIT {3}
+    ) latest ORDER BY seq DESC LIMIT {3}
 ), found AS MATERIALIZED (
-    SELECT e.seq, e.message_id FROM looked e {messages m} e.message_id {m}
+    SELECT e.seq, e.message_id FROM e {messages m} e.message_id {m}
     WHERE (e.kind = 2 OR e.actor_id <> {0}) AND {seen e}
       AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~0})) ESCAPE '\'
       AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~1})) ESCAPE '\'
@@ -31,10 +31,10 @@ WITH looked AS MATERIALIZED (
     SELECT seq, message_id FROM found
     UNION ALL
     SELECT CASE WHEN (SELECT count(*) FROM found) = {4} THEN (SELECT min(seq) FROM found)
-                WHEN count(*) = {3} THEN min(seq) ELSE 0 END, NULL FROM looked
+                WHEN count(*) = {3} THEN min(seq) ELSE 0 END, NULL FROM e
 )
-SELECT e.seq, {shown}
-FROM answer e LEFT {messages m} e.message_id {m}
+SELECT answer.seq, {shown}
+FROM answer LEFT {messages m} answer.message_id {m}
     LEFT {conversations c} m.conversation_id {c}
     LEFT {users s} m.sender_id {s}
-ORDER BY e.message_id IS NULL, e.seq DESC
+ORDER BY answer.message_id IS NULL, answer.seq DESC

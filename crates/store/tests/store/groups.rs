@@ -505,7 +505,8 @@ async fn members_come_and_go(store: Store) -> anyhow::Result<()> {
                         received.push(message.id);
                     }
                 }
-                let reads = (1..=5).map(|reader| Command::MarkRead { reader: UserId(reader), messages: received.clone() });
+                let reads = (1..=5)
+                    .map(|reader| Command::MarkRead { reader: UserId(reader), messages: received.clone() });
                 if !received.is_empty() {
                     committer.commit(reads.take(4).collect(), deadline()).await?;
                 }
@@ -528,14 +529,19 @@ async fn groups_are_made_by_import(store: Store) -> anyhow::Result<()> {
         store.import_group(title, &members).await
     };
     let (owner, member) = (Role::Owner, Role::Member);
-    let group = import("Class 5b", &[(1, member), (2, owner)]).await?.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+    let group = import("Class 5b", &[(1, member), (2, owner)])
+        .await?
+        .map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
     assert_eq!(import("Class 5b", &[(1, owner)]).await?, Ok(group), "who is there keeps their role");
     assert_eq!(account(&store, 1).await?.last_seq, Seq(1));
     entries(&store, set_title(2, group, "Class 6b")).await?;
     assert_eq!(import("Class 5b", &[(3, owner), (1, member)]).await?, Ok(group), "whatever it is called now");
     assert_ne!(import("Class 6b", &[(3, member)]).await?, Ok(group));
     for unknown in [4711, 0] {
-        assert_eq!(import("Class 5b", &[(4, member), (unknown, member)]).await?, Err(Refusal::UnknownRecipient));
+        assert_eq!(
+            import("Class 5b", &[(4, member), (unknown, member)]).await?,
+            Err(Refusal::UnknownRecipient)
+        );
     }
     let names = ["user3", "nobody", "user1"].map(str::to_owned);
     let found = store.find_usernames(&names).await?;

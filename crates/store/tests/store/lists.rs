@@ -288,6 +288,11 @@ async fn check_costs(store: &Store) -> anyhow::Result<()> {
     check("the latest unread messages", &["mailbox_entries_list", "mailbox_entries_unread"]);
     let of_talks = ["messages_conversation", "mailbox_entries_message", "mailbox_entries_unread"];
     check("conversations", &of_talks);
+    check("a conversation", &of_talks);
+    check("a page of a conversation", &["messages_conversation", "mailbox_entries_message"]);
+    check("what is unread of a conversation", &["mailbox_entries_unread"]);
+    check("a search", &["mailbox_entries_list"]);
+    check("whether a message is there", &["mailbox_entries_message"]);
     check("a file", &["mailbox_entries_message"]);
     let reader = account(store, 1).await?;
     let mut best = Duration::MAX;

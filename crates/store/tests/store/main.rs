@@ -12,6 +12,7 @@ mod groups;
 mod kit;
 mod lists;
 mod model;
+mod of_message;
 mod plans;
 mod properties;
 mod upgrades;
@@ -41,6 +42,7 @@ fn main() {
         conversations::TESTS,
         groups::TESTS,
         lists::TESTS,
+        of_message::TESTS,
         upgrades::TESTS,
         properties::TESTS,
     ];

@@ -57,6 +57,13 @@ async fn check_pages(store: &Store, rows: i64) -> anyhow::Result<()> {
     let reader = store.find_account(UserId(1)).await?.expect("is there");
     let history = store.history(&reader, ConversationId(1), before, 40).await?.unwrap_or_default();
     assert_eq!((history.len(), history[0].id), (40, MessageId(middle - 1)));
+    let up_to = MessageId(rows);
+    let unread = store.unread_up_to(reader.id, reader.mailbox, ConversationId(1), up_to, 200).await?;
+    assert_eq!(unread.map(|unread| unread.len()), Some(200.min(usize::try_from(rows)?)));
+    let found = store.search(&reader, "X", Some(Seq(middle)), 40).await?;
+    assert_eq!((found.messages.len(), found.before), (40, Some(Seq(middle - 40))));
+    let talks = store.conversations(&reader, None, None, 10).await?;
+    assert_eq!(talks.iter().map(|talk| (talk.position, talk.unread)).collect::<Vec<_>>(), [(up_to, 100)]);
     assert_eq!(store.heads(&[MailboxId(2), MailboxId(3)]).await?.len(), 2);
     assert!(begun.elapsed() < PAGE_TIME, "at {rows} rows it took {:?}", begun.elapsed());
     Ok(())

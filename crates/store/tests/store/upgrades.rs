@@ -19,7 +19,7 @@ pub(crate) const TESTS: &[(&str, Test)] =
 /// In both back ends' words.
 const EXPANSION: &[&str] = &[
     "CREATE TABLE badges (message_id BIGINT NOT NULL, user_id BIGINT NOT NULL, PRIMARY KEY (message_id, user_id))",
-    "ALTER TABLE messages ADD COLUMN edited_at BIGINT",
+    "ALTER TABLE messages ADD COLUMN pinned_at BIGINT",
     "ALTER TABLE messages ADD COLUMN priority SMALLINT NOT NULL DEFAULT 0",
     "ALTER TABLE mailbox_entries ADD COLUMN note TEXT DEFAULT 'none'",
     "ALTER TABLE mailboxes ADD COLUMN muted_until BIGINT",
@@ -28,7 +28,7 @@ const EXPANSION: &[&str] = &[
     "ALTER TABLE members ADD COLUMN joined_at BIGINT NOT NULL DEFAULT 0",
     "ALTER TABLE attachments ADD COLUMN width BIGINT",
     "ALTER TABLE sessions ADD COLUMN device TEXT",
-    "CREATE INDEX messages_edited ON messages (edited_at) WHERE edited_at IS NOT NULL",
+    "CREATE INDEX messages_pinned ON messages (pinned_at) WHERE pinned_at IS NOT NULL",
     "CREATE INDEX mailbox_entries_actor ON mailbox_entries (actor_id, seq)",
     "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000001')",
 ];

@@ -41,7 +41,9 @@ fn told(outbox: &Outbox) -> Vec<String> {
     let frame = |text: &ByteString| {
         let frame: serde_json::Value = serde_json::from_str(text).unwrap();
         let last_seen = frame["last_seen"].as_str().map_or("", |seen| &seen[..4]);
-        format!("{} {} {last_seen}", frame["user_id"], frame["status"].as_str().unwrap()).trim_end().to_owned()
+        format!("{} {} {last_seen}", frame["user_id"], frame["status"].as_str().unwrap())
+            .trim_end()
+            .to_owned()
     };
     let mut told: Vec<_> = frames.iter().map(frame).collect();
     told.sort();

@@ -28,7 +28,8 @@ impl Work<'_> {
         if locked.mailbox_of(actor).is_none() {
             return Ok(Outcome::Refused(Refusal::NotFound));
         }
-        let to_creator = Some(client_conversation_id.to_owned()).filter(|id| !id.starts_with(Send::GENERATED));
+        let to_creator =
+            Some(client_conversation_id.to_owned()).filter(|id| !id.starts_with(Send::GENERATED));
         if let Some(group) = self.find_made(actor, client_conversation_id).await? {
             if group.seat_of(actor).is_none() {
                 return Ok(Outcome::Refused(Refusal::NotFound));
@@ -44,7 +45,8 @@ impl Work<'_> {
             return Ok(Outcome::Refused(Refusal::UnknownRecipient));
         }
         group.id = self.make(actor, title, client_conversation_id).await?;
-        let roles: Vec<_> = others.iter().map(|user| (*user, role::MEMBER)).chain([(actor, role::OWNER)]).collect();
+        let roles: Vec<_> =
+            others.iter().map(|user| (*user, role::MEMBER)).chain([(actor, role::OWNER)]).collect();
         self.seat(&mut group, &roles).await?;
         let own = News::of_group(actor, group.id, group.joined(to_creator));
         let mut entries = self.enter(vec![actor], &own).await?;
@@ -132,8 +134,10 @@ impl Work<'_> {
 
     /// Whether all these users are there, and not disabled.
     pub(super) async fn are_active(&mut self, wanted: &[i64]) -> QueryResult<bool> {
-        let active =
-            users::table.filter(users::id.eq_any(wanted.to_vec())).filter(users::disabled_at.is_null()).count();
+        let active = users::table
+            .filter(users::id.eq_any(wanted.to_vec()))
+            .filter(users::disabled_at.is_null())
+            .count();
         let n_active: i64 = on!(self, connection => active.get_result(connection))?;
         Ok(usize::try_from(n_active) == Ok(wanted.len()))
     }
@@ -142,8 +146,7 @@ impl Work<'_> {
     async fn share_groups(&mut self, user: i64, others: &[i64]) -> QueryResult<bool> {
         let groups = own_seats
             .inner_join(
-                conversations::table
-                    .on(conversations::id.eq(own_seats.field(members::conversation_id))),
+                conversations::table.on(conversations::id.eq(own_seats.field(members::conversation_id))),
             )
             .filter(own_seats.field(members::user_id).eq(user))
             .filter(conversations::kind.eq(GROUP))

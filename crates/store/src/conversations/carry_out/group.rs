@@ -142,8 +142,8 @@ impl Work<'_> {
         if group.title == title {
             return Ok(locked.repeated(actor, news.event));
         }
-        let change =
-            diesel::update(conversations::table.find(group.id)).set(conversations::title.eq(title.to_owned()));
+        let change = diesel::update(conversations::table.find(group.id))
+            .set(conversations::title.eq(title.to_owned()));
         on!(self, connection => change.execute(connection))?;
         Ok(Outcome::Committed(self.enter(group.users(), &news).await?))
     }

@@ -78,8 +78,7 @@ impl Work<'_> {
         ));
         let row: Option<(bool, bool, String)> =
             on!(self, connection => settings.first(connection)).optional()?;
-        let settings =
-            |(is_muted, is_archived, draft)| ConversationSettings { is_muted, is_archived, draft };
+        let settings = |(is_muted, is_archived, draft)| ConversationSettings { is_muted, is_archived, draft };
         Ok(row.map(settings))
     }
 
@@ -100,11 +99,8 @@ impl Work<'_> {
     /// Whether that changed something.
     async fn write_block(&mut self, user: i64, other: i64, is_blocked: bool) -> QueryResult<bool> {
         let n_rows = if is_blocked {
-            let row = (
-                blocks::blocker_id.eq(user),
-                blocks::blocked_id.eq(other),
-                blocks::created_at.eq(self.now),
-            );
+            let row =
+                (blocks::blocker_id.eq(user), blocks::blocked_id.eq(other), blocks::created_at.eq(self.now));
             let block = diesel::insert_into(blocks::table).values(row).on_conflict_do_nothing();
             on!(self, connection => block.execute(connection))?
         } else {
