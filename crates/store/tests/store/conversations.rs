@@ -316,7 +316,7 @@ async fn is_read(
     let last = talks.into_iter().find(|talk| talk.conversation == conversation).and_then(|talk| talk.last);
     assert_eq!(last.as_ref(), Some(&history));
     let found = store.search(&reader, &history.content, None, 10).await?.messages;
-    assert_eq!(found, [history.clone()]);
+    assert_eq!(found, std::slice::from_ref(&history));
     Ok((history.is_read, history.read_count))
 }
 

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use switchboard_protocol::limits::REACTIONS;
 use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, Target, UserId};
 use switchboard_store::{
-    Command, Edit, Entry, Event, FileLabel, GroupAct, Outcome, OwnAct, Refusal, SendCommand, Store,
+    Command, Committer, Edit, Entry, Event, FileLabel, GroupAct, Outcome, OwnAct, Refusal, SendCommand, Store,
 };
 use tokio::time::Instant;
 
@@ -399,40 +399,26 @@ async fn a_batch_of_all(store: Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Four committers, each with all users, on a message of a group and one of two.
+/// Four committers, each with all users, on a message of a group and one of two. User 5 leaves the group meanwhile.
 async fn reactions_race(store: Store) -> anyhow::Result<()> {
     let group = group(&store, &[2, 3, 4, 5]).await?;
     let messages = [send(&store, 1, group, "x").await?, send(&store, 1, UserId(2), "y").await?];
     let mut racers = tokio::task::JoinSet::new();
-    for racer in 0..4_i64 {
-        let mut committer = store.committer();
-        racers.spawn(async move {
-            let mut entries = Vec::new();
-            for round in 0..10_i64 {
-                let of_all =
-                    (1..=5).map(|user| reacting(user, messages[0], "👍", (round + racer + user) % 3 != 0));
-                let of_two = (1..=2).map(|user| reacting(user, messages[1], "👍", (round + racer) % 2 == 0));
-                let deadline = Instant::now() + Duration::from_secs(30);
-                for outcome in committer.commit(of_all.chain(of_two).collect(), deadline).await? {
-                    match outcome {
-                        Outcome::Committed(made) => entries.extend(made),
-                        Outcome::Repeated(_) => {}
-                        Outcome::Refused(refusal) => panic!("refused: {refusal:?}"),
-                    }
-                }
-            }
-            anyhow::Ok(entries)
-        });
+    for racer in 0..4 {
+        racers.spawn(react_often(store.committer(), racer, messages));
     }
+    leave(&store, group, 5).await?;
     let mut entries = Vec::new();
     while let Some(made) = racers.join_next().await {
         entries.extend(made??);
     }
     entries.sort_by_key(|entry| entry.seq);
     let own = mailbox(&store, 1).await?;
+    entries.retain(|entry| entry.mailbox == own);
+    assert!(entries.len() > 20, "they did race");
     for message in messages {
         let mut count = 0;
-        for entry in entries.iter().filter(|entry| entry.mailbox == own) {
+        for entry in &entries {
             let Event::Reacted { message: of, reaction, .. } = &entry.event else { panic!("{entry:?}") };
             if *of == message {
                 count += if reaction.is_set { 1 } else { -1 };
@@ -440,6 +426,33 @@ async fn reactions_race(store: Store) -> anyhow::Result<()> {
             }
         }
     }
-    assert!(entries.iter().filter(|entry| entry.mailbox == own).count() > 20, "they did race");
+    let last = log(&store, 5).await?.pop().context("an entry")?;
+    assert!(matches!(last.event, Event::Group { .. }), "after user 5 left: {last:?}");
     Ok(())
+}
+
+/// Sets reactions and takes them back, and gives the entries of that.
+async fn react_often(
+    mut committer: Committer,
+    racer: i64,
+    messages: [MessageId; 2],
+) -> anyhow::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for round in 0..10 {
+        let of_all = (1..=5).map(|user| reacting(user, messages[0], "👍", (round + racer + user) % 3 != 0));
+        let of_two = (1..=2).map(|user| reacting(user, messages[1], "👍", (round + racer) % 2 == 0));
+        let commands: Arc<[Command]> = of_all.chain(of_two).collect();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let outcomes = committer.commit(Arc::clone(&commands), deadline).await?;
+        for (command, outcome) in commands.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Committed(made) => entries.extend(made),
+                Outcome::Repeated(_) => {}
+                // They left.
+                Outcome::Refused(Refusal::NotFound) if command.actor() == UserId(5) => {}
+                Outcome::Refused(refusal) => anyhow::bail!("refused: {refusal:?}"),
+            }
+        }
+    }
+    Ok(entries)
 }

@@ -24,6 +24,9 @@ struct Aim {
     peer: Option<i64>,
 }
 
+/// Of a message: its id, conversation, time and hash, and the sum of its two members.
+type Prior = (i64, i64, i64, i64, Option<i64>);
+
 impl Batch<'_> {
     pub(super) fn send(&mut self, send: &Send) -> QueryResult<()> {
         let actor = send.sender.0;
@@ -58,8 +61,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// A message that this one repeats: its id, conversation, time and hash, and the sum of its two members.
-    fn find_prior(&mut self, send: &Send) -> QueryResult<Option<(i64, i64, i64, i64, Option<i64>)>> {
+    /// A message that this one repeats.
+    fn find_prior(&mut self, send: &Send) -> QueryResult<Option<Prior>> {
         messages::table
             .inner_join(conversations::table.on(conversations::id.eq(messages::conversation_id)))
             .filter(messages::sender_id.eq(send.sender.0))
