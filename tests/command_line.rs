@@ -2,6 +2,7 @@
 
 mod config;
 mod doctor;
+mod groups;
 mod identity;
 mod serve;
 mod stop;
@@ -43,6 +44,8 @@ const TESTS: &[(&str, Run)] = named![
     doctor::nothing_is_made_to_look_at_it,
     doctor::keys_that_cannot_be_read_are_a_problem,
     doctor::a_low_limit_on_files_is_named,
+    groups::groups_are_imported_beside_a_node,
+    groups::a_bad_file_makes_no_group,
     serve::a_low_soft_limit_on_files_is_raised,
     serve::nothing_goes_wrong_on_purpose,
     identity::keys_are_made_listed_and_revoked,

@@ -17,6 +17,7 @@ mod drain;
 mod frames;
 mod harness;
 mod identity;
+mod live;
 mod mix;
 mod observe;
 mod operations;
@@ -79,6 +80,7 @@ fn main() {
         outages::TESTS,
         frames::TESTS,
         identity::TESTS,
+        live::TESTS,
         mix::TESTS,
         observe::TESTS,
         operations::TESTS,

@@ -134,6 +134,13 @@ impl Model {
         self.blocks.contains(&(blocker, blocked))
     }
 
+    /// What a message said before, the oldest first; none if the user does not see it.
+    pub(super) fn versions(&self, user: UserId, id: MessageId) -> Option<Vec<(String, String)>> {
+        let message = self.messages.get(&id).filter(|message| message.copies.contains_key(&user))?;
+        let said = |(subject, content): &(String, String)| (shown_subject(subject), content.clone());
+        Some(message.versions.iter().map(said).collect())
+    }
+
     /// What a user should see.
     pub(super) fn view(&self, user: UserId) -> View {
         let mut view = View::new();
@@ -179,7 +186,7 @@ fn shown(message: &Message, user: UserId, is_read: bool) -> Shown {
     }
 }
 
-pub(super) fn shown_subject(subject: &str) -> String {
+fn shown_subject(subject: &str) -> String {
     if subject.is_empty() { "No Subject".to_owned() } else { subject.to_owned() }
 }
 

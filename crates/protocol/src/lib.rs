@@ -3,6 +3,7 @@
 //! - [`ids`]: identifiers as types, [`time`]: points in time as they are written.
 //! - [`client_frame`]: what a client may say, parsed and checked field by field.
 //! - [`server_frame`]: what a node says, one enum for both directions of (de)serialisation.
+//! - [`conversation`]: what both say of groups and of what conversations are to their members.
 //! - [`events`], [`history`] and [`api`]: the queries and bodies of the HTTP endpoints, [`problem`]: the error body of
 //!   HTTP; [`former`]: the bodies of the former system's endpoints.
 //! - [`codes`]: the error codes and the close codes, one table each.
@@ -17,6 +18,7 @@
 pub mod api;
 pub mod client_frame;
 pub mod codes;
+pub mod conversation;
 pub mod events;
 pub mod former;
 pub mod history;
@@ -28,10 +30,8 @@ pub mod time;
 
 pub use client_frame::{ClientFrame, Envelope, FrameError, Presence, RequestId, Role, Target};
 pub use codes::{CloseCode, ErrorCode, Reaction};
+pub use conversation::{ConversationSettings, GroupChange, Member};
 pub use ids::{AttachmentId, ConversationId, MailboxId, MessageId, Seq, UserId};
 pub use limits::Limits;
-pub use server_frame::{
-    Attachment, ConversationSettings, ErrorFrame, GroupChange, Incoming, Member, MessageData, ServerFrame,
-    Status, Welcome,
-};
+pub use server_frame::{Attachment, ErrorFrame, Incoming, MessageData, ServerFrame, Status, Welcome};
 pub use time::Timestamp;

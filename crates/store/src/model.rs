@@ -1,5 +1,7 @@
 //! What the store takes and gives, free of rows and of the wire.
 
+mod details;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,8 @@ use switchboard_protocol::{
     AttachmentId, ConversationId, ConversationSettings, GroupChange, MailboxId, MessageId, Role, Seq, Target,
     Timestamp, UserId,
 };
+
+pub use self::details::{BlockChange, ReactionChange, ReceiptsChange};
 
 /// A user and their mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -427,33 +431,6 @@ pub enum Event {
     Receipts(ReceiptsChange),
     /// It said something of a message that was deleted since, or of a group that the owner is no member of.
     Void,
-}
-
-/// A reaction that was set or taken back. Also how it stands in `mailbox_entries.detail`, as the other changes here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReactionChange {
-    /// The reaction.
-    pub reaction: String,
-    /// Whether it was set.
-    pub is_set: bool,
-    /// How many have it set, after this.
-    pub count: i64,
-}
-
-/// Somebody is blocked, or no longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockChange {
-    /// Whom.
-    pub user_id: UserId,
-    /// Whether they are.
-    pub is_blocked: bool,
-}
-
-/// Receipts are sent, or no longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiptsChange {
-    /// Whether they are.
-    pub send_receipts: bool,
 }
 
 /// A message.

@@ -24,13 +24,17 @@ struct Row {
 type Groups = BTreeMap<String, Vec<(String, Role)>>;
 
 /// Makes the groups of a file, or adds members to those of an earlier import, and prints `id<TAB>title` for each. Nodes
-/// that run meanwhile tell their clients within two seconds.
+/// that run meanwhile tell their clients within two seconds. Nothing is made of a file that names somebody who is not there.
 pub(super) async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
-    let groups = read(file).with_context(|| format!("`{}` cannot be imported", file.display()))?;
+    let of_file = || format!("`{}` cannot be imported", file.display());
+    let groups = read(file).with_context(of_file)?;
     let store = migrated_store(config).await?;
-    for (title, members) in groups {
-        let members = look_up(&store, &members).await.with_context(|| format!("the group `{title}`"))?;
-        match store.import_group(&title, &members).await? {
+    let mut found = Vec::with_capacity(groups.len());
+    for (title, members) in &groups {
+        found.push((title, look_up(&store, members).await.with_context(of_file)?));
+    }
+    for (title, members) in found {
+        match store.import_group(title, &members).await? {
             Ok(id) => print(format_args!("{id}\t{title}"))?,
             Err(Refusal::GroupFull) => {
                 bail!("the group `{title}` would have more than {GROUP_MEMBERS} members")
@@ -53,7 +57,7 @@ async fn look_up(store: &Store, members: &[(String, Role)]) -> anyhow::Result<Ve
         .collect()
 }
 
-/// Checks every line before the first group is made.
+/// Checks every line before the first user is looked up.
 fn read(file: &Path) -> anyhow::Result<Groups> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file)?;
     let headers = reader.headers()?;

@@ -17,7 +17,7 @@ WITH e AS MATERIALIZED (
     ) latest ORDER BY seq DESC LIMIT {3}
 ), found AS MATERIALIZED (
     SELECT e.seq, e.message_id FROM e {messages m} e.message_id {m}
-    WHERE (e.kind = 2 OR e.actor_id <> {0}) AND {seen e}
+    WHERE (e.kind = 2 OR e.actor_id <> {0})
       AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~0})) ESCAPE '\'
       AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~1})) ESCAPE '\'
       AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~2})) ESCAPE '\'
@@ -26,6 +26,9 @@ WITH e AS MATERIALIZED (
       AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~5})) ESCAPE '\'
       AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~6})) ESCAPE '\'
       AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~7})) ESCAPE '\'
+      -- In words of the message, so that it is asked only of one that has them all.
+      AND (SELECT count(*) FROM members n
+           WHERE n.conversation_id = m.conversation_id AND n.user_id = {0} AND n.since < m.id) > 0
     ORDER BY e.seq DESC LIMIT {4}
 ), answer AS (
     SELECT seq, message_id FROM found

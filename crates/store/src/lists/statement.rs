@@ -18,9 +18,8 @@ pub(crate) trait List: 'static {
     /// What a row has.
     type Columns;
     /// SQL in which `{0}` stands for the first of the numbers, `{~0}` for the first of the words,
-    /// `{messages m} e.message_id {m}` for the message of that id, as `m`, `{shown}` for the columns of a message,
-    /// `{seen e}` for whether the user is a member of its conversation since before the entry `e` was made, and
-    /// `{since m n}` for whether the message `m` was sent in the conversation of the member `n`, since they are one.
+    /// `{messages m} e.message_id {m}` for the message of that id, as `m`, `{shown}` for the columns of a message, and
+    /// `{seen e}` for whether the user is a member of its conversation since before the message of the entry `e`.
     const TEXT: &'static str;
 }
 
@@ -70,7 +69,7 @@ impl List for Conversation {
 /// The columns of a message.
 const SHOWN: &str = include_str!("shown.sql");
 
-/// Whether the user is a member of an entry's conversation since before the entry was made.
+/// Whether the user is a member of an entry's conversation since before its message.
 const SEEN: &str = include_str!("seen.sql");
 
 /// A list with the numbers and words that it is asked for with.
@@ -108,7 +107,6 @@ impl<L: List, const N: usize> Statement<L, N> {
                     match part.split_once(' ') {
                         None if part == "shown" => self.write(SHOWN, out)?,
                         Some(("seen", "e")) => self.write(SEEN, out)?,
-                        Some(("since", "m n")) => out.push_sql(DB::SINCE),
                         Some((table, alias)) => out.push_sql(&DB::begin(table, alias)),
                         None => out.push_sql(&DB::end(part)),
                     }
@@ -130,11 +128,9 @@ impl<L: List, const N: usize> Query for Statement<L, N> {
     type SqlType = L::Columns;
 }
 
-/// How a back end is told to go by the indexes that are made for it, and by nothing else.
+/// How a back end is told to look up one row by its id for each row of a page, and nothing else.
 pub(crate) trait LookUp: Backend + HasSqlType<BigInt> + HasSqlType<Text> {
-    /// Which messages one walk along their conversation finds, from the latest to the first that the member can see.
-    const SINCE: &'static str;
-    /// One row is looked up by its id, for each row of a page: what stands before the id, for a table and its alias.
+    /// What stands before the id, for a table and its alias.
     fn begin(table: &str, alias: &str) -> String;
     /// What stands after it.
     fn end(alias: &str) -> String;
@@ -143,11 +139,6 @@ pub(crate) trait LookUp: Backend + HasSqlType<BigInt> + HasSqlType<Text> {
 /// A join would do, but Postgres may answer it by going through the table: at ten thousand messages it holds that
 /// cheaper than to look up a hundred. `OFFSET 0` is the fence that keeps this from being made a join again.
 impl LookUp for Pg {
-    // `<=` and a pair where `=` is meant: the order by conversation then counts, which is the index's own; else it may walk
-    // all messages until one is of the conversation. The pair ends the walk where the member joined.
-    const SINCE: &'static str = "m.conversation_id <= n.conversation_id \
-                                 AND (m.conversation_id, m.id) > (n.conversation_id, n.since)";
-
     fn begin(table: &str, _alias: &str) -> String {
         format!("JOIN LATERAL (SELECT * FROM {table} WHERE id =")
     }
@@ -158,9 +149,6 @@ impl LookUp for Pg {
 }
 
 impl LookUp for Sqlite {
-    // It knows no bounds of pairs in an index that has the row's own id.
-    const SINCE: &'static str = "m.conversation_id = n.conversation_id AND m.id > n.since";
-
     fn begin(table: &str, alias: &str) -> String {
         format!("JOIN {table} {alias} ON {alias}.id =")
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use futures_util::FutureExt;
 use switchboard_protocol::limits::GROUP_MEMBERS;
-use switchboard_protocol::server_frame::Member;
+use switchboard_protocol::Member;
 use switchboard_protocol::{
     ConversationId, ConversationSettings, GroupChange, MessageId, Role, Seq, Target, UserId,
 };

@@ -6,14 +6,16 @@ use std::env;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use futures_util::{FutureExt, join};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
-use switchboard_protocol::{MessageId, Seq, Target, UserId};
-use switchboard_store::{Account, Command, Entry, Event, Head, Import, Outcome, SendCommand, Store};
+use switchboard_protocol::{ConversationId, MessageId, Role, Seq, UserId};
+use switchboard_store::{
+    Account, Command, Edit, Entry, Event, GroupAct, Head, Import, Outcome, SendCommand, Store,
+};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
@@ -37,49 +39,80 @@ const NOBODY: UserId = UserId(i64::MAX);
 /// What somebody wants. Users and messages are chosen among those that there are.
 #[derive(Clone, Debug)]
 enum Wish {
-    Send {
-        from: usize,
-        to: usize,
-        client: u8,
-        content: u8,
-    },
-    /// To somebody who is not there.
-    SendToNobody {
-        from: usize,
-        client: u8,
-    },
-    Read {
-        reader: usize,
-        which: Vec<Index>,
-    },
-    Delete {
-        actor: usize,
-        which: Index,
-    },
+    Send { from: usize, to: Aim, client: u8, content: u8, reply_to: Option<Index>, mention: Option<usize> },
+    Read { reader: usize, which: Vec<Index> },
+    Delete { actor: usize, which: Index },
+    Edit { actor: usize, which: Index, content: u8, in_time: bool },
+    React { actor: usize, which: Index, reaction: u8, is_set: bool },
+    Add { actor: usize, user: usize },
+    Remove { actor: usize, user: usize },
+    SetRole { actor: usize, user: usize, is_owner: bool },
+    SetTitle { actor: usize, title: u8 },
+}
+
+/// Whom a message goes to.
+#[derive(Clone, Copy, Debug)]
+enum Aim {
+    User(usize),
+    Group,
+    /// Somebody who is not there.
+    Nobody,
 }
 
 fn batch() -> impl Strategy<Value = Vec<Wish>> {
-    let user = || 0..USERS;
-    let send = (user(), user(), 0..40_u8, 0..10_u8).prop_map(|(from, to, client, content)| Wish::Send {
-        from,
-        to,
-        client,
-        // Mostly what it was the first time.
-        content: content / 9,
-    });
-    let wish = prop_oneof![
-        6 => send,
-        1 => (user(), 0..40_u8).prop_map(|(from, client)| Wish::SendToNobody { from, client }),
-        4 => (user(), vec(any::<Index>(), 1..6)).prop_map(|(reader, which)| Wish::Read { reader, which }),
-        3 => (user(), any::<Index>()).prop_map(|(actor, which)| Wish::Delete { actor, which }),
-    ];
-    vec(wish, 1..16)
+    vec(prop_oneof![8 => send(), 10 => of_messages(), 3 => of_group()], 1..16)
+}
+
+fn user() -> impl Strategy<Value = usize> {
+    0..USERS
+}
+
+fn send() -> impl Strategy<Value = Wish> {
+    let aim = prop_oneof![5 => user().prop_map(Aim::User), 4 => Just(Aim::Group), 1 => Just(Aim::Nobody)];
+    let rarely = |index| proptest::option::weighted(0.2, index);
+    let mention = proptest::option::weighted(0.1, user());
+    (user(), aim, 0..40_u8, 0..10_u8, rarely(any::<Index>()), mention).prop_map(
+        |(from, to, client, content, reply_to, mention)| Wish::Send {
+            from,
+            to,
+            client,
+            // Mostly what it was the first time.
+            content: content / 9,
+            reply_to,
+            mention,
+        },
+    )
+}
+
+fn of_messages() -> impl Strategy<Value = Wish> {
+    let which = any::<Index>;
+    prop_oneof![
+        4 => (user(), vec(which(), 1..6)).prop_map(|(reader, which)| Wish::Read { reader, which }),
+        3 => (user(), which()).prop_map(|(actor, which)| Wish::Delete { actor, which }),
+        3 => (user(), which(), 0..3_u8, proptest::bool::weighted(0.9))
+            .prop_map(|(actor, which, content, in_time)| Wish::Edit { actor, which, content, in_time }),
+        4 => (user(), which(), 0..2_u8, any::<bool>())
+            .prop_map(|(actor, which, reaction, is_set)| Wish::React { actor, which, reaction, is_set }),
+    ]
+}
+
+fn of_group() -> impl Strategy<Value = Wish> {
+    let whom = || (user(), user());
+    prop_oneof![
+        3 => whom().prop_map(|(actor, user)| Wish::Add { actor, user }),
+        3 => whom().prop_map(|(actor, user)| Wish::Remove { actor, user }),
+        2 => (whom(), any::<bool>())
+            .prop_map(|((actor, user), is_owner)| Wish::SetRole { actor, user, is_owner }),
+        1 => (user(), 0..2_u8).prop_map(|(actor, title)| Wish::SetTitle { actor, title }),
+    ]
 }
 
 /// Users with the messages that they may name.
 struct World {
     store: Store,
     users: Vec<Account>,
+    /// Made for all users but the last.
+    group: ConversationId,
     known: Vec<MessageId>,
 }
 
@@ -95,40 +128,84 @@ impl World {
         for id in ids {
             users.push(account(store, id.0).await?);
         }
-        Ok(Self { store: store.clone(), users, known: Vec::new() })
+        Ok(Self { store: store.clone(), users, group: ConversationId(0), known: Vec::new() })
+    }
+
+    /// Has the group made.
+    async fn gather(&mut self) -> anyhow::Result<(Vec<Command>, Vec<Outcome>)> {
+        let members = self.users[1..USERS - 1].iter().map(|user| user.id).collect();
+        let name = "group".to_owned();
+        let act = GroupAct::Create { title: "0".to_owned(), members, client_conversation_id: name };
+        let commands = vec![Command::Group { actor: self.users[0].id, act, only_in_groups: false }];
+        let outcomes = self.store.committer().commit(Arc::from(commands.clone()), deadline()).await?;
+        let Outcome::Committed(entries) = &outcomes[0] else { bail!("no group: {outcomes:?}") };
+        let Event::Group { group, .. } = entries[0].event else { bail!("no group: {entries:?}") };
+        self.group = group;
+        Ok((commands, outcomes))
     }
 
     fn command(&self, wish: &Wish) -> Command {
-        let send = |from: usize, recipient, client: u8, content: u8| {
-            Command::Send(SendCommand {
-                sender: self.users[from].id,
-                to: Target::User(recipient),
-                subject: String::new(),
-                content: format!("{client}, {content}"),
-                client_message_id: client.to_string(),
-                attachments: Vec::new(),
-                reply_to: None,
-                mentions: Vec::new(),
-                only_in_groups: false,
-            })
-        };
+        let user = |nth: &usize| self.users[*nth].id;
         // One that nobody sent among them.
         let message = |which: &Index| {
             self.known.get(which.index(self.known.len() + 1)).copied().unwrap_or(MessageId(i64::MAX))
         };
         match wish {
-            Wish::Send { from, to, client, content } => send(*from, self.users[*to].id, *client, *content),
-            Wish::SendToNobody { from, client } => send(*from, NOBODY, *client, 0),
+            Wish::Send { from, to, client, content, reply_to, mention } => Command::Send(SendCommand {
+                sender: user(from),
+                to: match to {
+                    Aim::User(to) => user(to).into(),
+                    Aim::Group => self.group.into(),
+                    Aim::Nobody => NOBODY.into(),
+                },
+                subject: String::new(),
+                content: format!("{client}, {content}"),
+                client_message_id: client.to_string(),
+                attachments: Vec::new(),
+                reply_to: reply_to.as_ref().map(message),
+                mentions: mention.iter().map(user).collect(),
+                only_in_groups: false,
+            }),
             Wish::Read { reader, which } => {
                 let mut messages: Vec<_> = which.iter().map(message).collect();
                 messages.sort();
                 messages.dedup();
-                Command::MarkRead { reader: self.users[*reader].id, messages }
+                Command::MarkRead { reader: user(reader), messages }
             }
-            Wish::Delete { actor, which } => {
-                Command::Delete { actor: self.users[*actor].id, message: message(which) }
-            }
+            Wish::Delete { actor, which } => Command::Delete { actor: user(actor), message: message(which) },
+            Wish::Edit { actor, which, content, in_time } => Command::Edit(Edit {
+                actor: user(actor),
+                message: message(which),
+                subject: None,
+                content: format!("edited to {content}"),
+                within: if *in_time { i64::MAX } else { -1 },
+                keep: true,
+                only_in_groups: false,
+            }),
+            Wish::React { actor, which, reaction, is_set } => Command::React {
+                actor: user(actor),
+                message: message(which),
+                reaction: reaction.to_string(),
+                is_set: *is_set,
+                only_in_groups: false,
+            },
+            of_group => self.of_group(of_group),
         }
+    }
+
+    fn of_group(&self, wish: &Wish) -> Command {
+        let (group, id) = (self.group, |nth: &usize| self.users[*nth].id);
+        let (actor, act) = match wish {
+            Wish::Add { actor, user } => (actor, GroupAct::Add { group, users: vec![id(user)] }),
+            Wish::Remove { actor, user } => (actor, GroupAct::Remove { group, user: id(user) }),
+            Wish::SetRole { actor, user, is_owner } => {
+                let role = if *is_owner { Role::Owner } else { Role::Member };
+                (actor, GroupAct::Role { group, user: id(user), role })
+            }
+            Wish::SetTitle { actor, title } => (actor, GroupAct::Title { group, title: title.to_string() }),
+            other => unreachable!("not of a group: {other:?}"),
+        };
+        Command::Group { actor: id(actor), act, only_in_groups: false }
     }
 
     fn commands(&self, wishes: &[Wish]) -> Vec<Command> {
@@ -159,6 +236,8 @@ async fn batches_do_as_the_model_says(store: Store) -> anyhow::Result<()> {
     check(vec(batch(), 1..12), async |batches| {
         let mut world = World::new(&store).await?;
         let mut model = Model::new(&world.users);
+        let (commands, outcomes) = world.gather().await?;
+        model.take(&commands, &outcomes)?;
         let mut committer = store.committer();
         for wishes in &batches {
             let commands = world.commands(wishes);
@@ -168,6 +247,13 @@ async fn batches_do_as_the_model_says(store: Store) -> anyhow::Result<()> {
             for user in &world.users {
                 let (head, entries) = world.log(user).await?;
                 model.check_log(user.id, &head, &entries)?;
+            }
+        }
+        for user in &world.users {
+            for (message, expected) in model.versions(user.id) {
+                let versions = store.versions(user, message).await?.context("the user has it")?;
+                let said: Vec<&str> = versions.iter().map(|version| version.content.as_str()).collect();
+                ensure!(said == expected, "{message} said {said:?}, not {expected:?}");
             }
         }
         Ok(())
@@ -180,7 +266,8 @@ async fn a_race_leaves_no_trace(store: Store) -> anyhow::Result<()> {
     check(vec((batch(), batch()), 1..12), async |rounds| {
         let mut world = World::new(&store).await?;
         let (mut first, mut second) = (store.committer(), store.committer());
-        let mut told = Vec::new();
+        let (commands, outcomes) = world.gather().await?;
+        let mut told: Vec<Told> = commands.into_iter().zip(outcomes).collect();
         for (one, other) in &rounds {
             let (one, other) = (world.commands(one), world.commands(other));
             let (ones, others) = join!(
@@ -255,11 +342,18 @@ fn message_of(outcome: &Outcome) -> Option<(MessageId, bool)> {
     }
 }
 
-/// Whether an entry may become this: what was received is read, and what is deleted says nothing.
+/// Whether an entry may become this: what was received is read, what is changed says so, and what is deleted, or of a group
+/// that its owner left, says nothing.
 fn is_later(event: &Event, later: &Event) -> bool {
     match (event, later) {
-        (Event::Received(message), Event::Received(later)) => later.is_read && message.id == later.id,
-        (Event::Deleted { .. }, Event::Void) => false,
+        (Event::Received(message), Event::Received(later)) => {
+            later.is_read >= message.is_read && message.id == later.id
+        }
+        (Event::Sent(message), Event::Sent(later)) => message.id == later.id,
+        (Event::Edited { message, edited_at, .. }, Event::Edited { message: later, edited_at: at, .. }) => {
+            (message, edited_at) == (later, at)
+        }
+        (Event::Deleted { .. } | Event::Group { .. }, Event::Void) => false,
         (_, Event::Void) => true,
         _ => false,
     }

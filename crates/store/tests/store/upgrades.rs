@@ -24,7 +24,7 @@ const EXPANSION: &[&str] = &[
     "ALTER TABLE mailbox_entries ADD COLUMN note TEXT DEFAULT 'none'",
     "ALTER TABLE mailboxes ADD COLUMN muted_until BIGINT",
     "ALTER TABLE users ADD COLUMN locale TEXT NOT NULL DEFAULT 'en'",
-    "ALTER TABLE conversations ADD COLUMN title TEXT",
+    "ALTER TABLE conversations ADD COLUMN theme TEXT",
     "ALTER TABLE members ADD COLUMN joined_at BIGINT NOT NULL DEFAULT 0",
     "ALTER TABLE attachments ADD COLUMN width BIGINT",
     "ALTER TABLE sessions ADD COLUMN device TEXT",
