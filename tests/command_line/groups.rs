@@ -46,7 +46,7 @@ pub(super) fn groups_are_imported_beside_a_node(folder: Folder) -> anyhow::Resul
         };
         let mut stream = EventStream::open(node.address, "/api/v1/events/stream", &tokens[&2]).await?;
         stream.next().await?;
-        let rows = "Class 5b,ann,\n  \"Choir, evening\" ,ann, owner\nClass 5b, bob ,owner\n";
+        let rows = "Class 5b,ann,\n\"Choir, evening\",ann, owner\nClass 5b, bob ,owner\n";
         let printed = import(rows)?;
         let ids: Vec<_> = printed.lines().filter_map(|line| line.split_once('\t')).collect();
         ensure!(ids.len() == 2 && ids[1].1 == "Class 5b", "{printed}");

@@ -31,7 +31,7 @@ use crate::store::{Store, read};
 /// A message in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// The message. Whether it is read is as its recipient's mailbox has it now.
+    /// The message. Whether it is read is as it is now: see [`Message::is_read`] for by whom.
     pub message: Message,
     /// Full name of the recipient, else their user name; of a group, its title.
     pub recipient_name: String,

@@ -212,6 +212,8 @@ impl Board {
                 continue;
             };
             for id in &watched.watchers {
+                // Once: the session may have taken it before those are told who wait.
+                self.untold.remove(&(*id, *user));
                 if let Some(outbox) = self.sessions.get(id) {
                     outbox.put(*user, frame.clone());
                 }

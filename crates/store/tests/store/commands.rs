@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::FutureExt;
 use switchboard_protocol::{MailboxId, MessageId, Seq, UserId};
-use switchboard_store::{Command, Entry, Event, Outcome, Refusal, SendCommand, Store};
+use switchboard_store::{Command, Edit, Entry, Event, Outcome, Refusal, SendCommand, Store};
 
 use tokio::time::Instant;
 
@@ -25,6 +25,9 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_recipient_deletes_for_themselves", |store| a_recipient_deletes_for_themselves(store).boxed()),
     ("a_batch_of_everything", |store| a_batch_of_everything(store).boxed()),
     ("what_stands_behind_one_that_waits", |store| what_stands_behind_one_that_waits(store).boxed()),
+    ("what_is_set_back_and_forth_ends_as_the_last_says", |store| {
+        what_is_set_back_and_forth_ends_as_the_last_says(store).boxed()
+    }),
     ("two_committers_race", |store| two_committers_race(store).boxed()),
     ("history_is_for_members", |store| history_is_for_members(store).boxed()),
     ("imports_are_repeatable", |store| imports_are_repeatable(store).boxed()),
@@ -378,6 +381,37 @@ async fn what_stands_behind_one_that_waits(store: Store) -> anyhow::Result<()> {
     // What was read with others and deleted since cannot be read.
     commit(&store, vec![delete(1, ids[0])]).await?;
     assert_eq!(commit(&store, vec![read(2, ids[0])]).await?, [Outcome::Refused(Refusal::NotFound)]);
+    Ok(())
+}
+
+/// The third is the same as the first, and yet no repeat of it.
+async fn what_is_set_back_and_forth_ends_as_the_last_says(store: Store) -> anyhow::Result<()> {
+    let message = message_id(&commit(&store, vec![send(1, 2, "a", "one")]).await?[0]);
+    let react = |is_set| Command::React {
+        actor: UserId(2),
+        message,
+        reaction: "+".to_owned(),
+        is_set,
+        only_in_groups: false,
+    };
+    let edit = |content: &str| {
+        Command::Edit(Edit {
+            actor: UserId(1),
+            message,
+            subject: None,
+            content: content.to_owned(),
+            within: i64::MAX,
+            keep: true,
+            only_in_groups: false,
+        })
+    };
+    let batch = vec![react(true), react(false), react(true), edit("two"), edit("one"), edit("two")];
+    let outcomes = commit(&store, batch).await?;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Committed(_))), "{outcomes:?}");
+    let Event::Reacted { reaction, .. } = &committed(&outcomes[2])[0].event else { panic!("{outcomes:?}") };
+    assert_eq!((reaction.is_set, reaction.count), (true, 1));
+    let again = commit(&store, vec![react(true), edit("two")]).await?;
+    assert!(again.iter().all(|outcome| matches!(outcome, Outcome::Repeated(_))), "{again:?}");
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, ensure};
 use futures_util::FutureExt;
-use switchboard_protocol::limits::GROUP_MEMBERS;
 use switchboard_protocol::Member;
+use switchboard_protocol::limits::GROUP_MEMBERS;
 use switchboard_protocol::{
     ConversationId, ConversationSettings, GroupChange, MessageId, Role, Seq, Target, UserId,
 };

@@ -4,8 +4,8 @@ use diesel::dsl;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
-use switchboard_protocol::limits::GROUP_MEMBERS;
 use switchboard_protocol::Member;
+use switchboard_protocol::limits::GROUP_MEMBERS;
 use switchboard_protocol::{GroupChange, Role, UserId};
 
 use super::entries::{Locked, News};
