@@ -18,7 +18,11 @@ pub(crate) const TESTS: &[Test] = &[
     test!(a_group_is_for_its_members, BOTH),
     test!(what_is_read_is_for_members, BOTH),
     test!(who_is_blocked_learns_no_more_than_a_stranger, BOTH),
-    test!(who_is_logged_out_may_nothing, BOTH),
+    test!(
+        who_is_logged_out_may_nothing,
+        BOTH,
+        &[("SWITCHBOARD_LIMITS__FAILED_HANDSHAKES_PER_MINUTE", "1000000")]
+    ),
     test!(only_who_shares_a_group_may_write, BOTH, &[("SWITCHBOARD_MESSAGES__ONLY_IN_GROUPS", "true")]),
 ];
 
