@@ -53,13 +53,14 @@ pub(super) fn groups_are_imported_beside_a_node(folder: Folder) -> anyhow::Resul
         let joined = change(&mut stream).await?;
         let members = json!([{"user_id": 1, "role": "member"}, {"user_id": 2, "role": "owner"}]);
         ensure!(joined["change"] == "joined" && joined["members"] == members, "{joined}");
-        ensure!(joined["conversation_id"].to_string() == ids[1].0, "{joined}");
+        let id: i64 = ids[1].0.parse()?;
+        ensure!(joined["conversation_id"] == id, "{joined}");
         // Again is no change, and one more row is one more member.
         ensure!(import(rows)? == printed);
         import("Class 5b,ann,owner\nClass 5b,carol,\n")?;
         let added = change(&mut stream).await?;
         ensure!(added["change"] == "added" && added["user_ids"] == json!([3]), "{added}");
-        let path = format!("/api/v1/conversations/{}", ids[1].0);
+        let path = format!("/api/v1/conversations/{id}");
         let group = get(node.address, &path, &tokens[&3]).await?.json()?;
         let roles: Vec<_> =
             group["members"].as_array().context("members")?.iter().map(|it| &it["role"]).collect();
