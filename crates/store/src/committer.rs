@@ -238,13 +238,17 @@ struct Behind {
 /// must see what those did.
 fn part(batch: &[Command], left: &[usize]) -> (Vec<usize>, Vec<Behind>) {
     let mut firsts = HashMap::with_capacity(left.len());
-    let (mut turn, mut behind) = (Vec::with_capacity(left.len()), Vec::new());
+    let (mut turn, mut behind) = (Vec::with_capacity(left.len()), Vec::<Behind>::new());
     for &index in left {
         let command = &batch[index];
         let first = keys(command).find_map(|key| Some((*firsts.get(&key)?, matches!(key, Key::Send(..)))));
         match first {
             Some((first, same_id)) => {
-                behind.push(Behind { index, first, is_repeat: same_id || batch[first] == *command });
+                // What is set, taken back and set again is no repeat: the last says how it ends.
+                let is_between = |other: &Behind| other.first == first && !other.is_repeat;
+                let is_undone = class(command) == Class::OfMessage && behind.iter().any(is_between);
+                let is_repeat = same_id || batch[first] == *command && !is_undone;
+                behind.push(Behind { index, first, is_repeat });
             }
             None => turn.push(index),
         }
