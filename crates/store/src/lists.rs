@@ -31,7 +31,8 @@ use crate::store::{Store, read};
 /// A message in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// The message. Whether it is read is as it is now: see [`Message::is_read`] for by whom.
+    /// The message. Whether it is read is as it is now: what was received by the user, what was sent by its recipient as
+    /// far as that one lets it be known, or in a group by anybody.
     pub message: Message,
     /// Full name of the recipient, else their user name; of a group, its title.
     pub recipient_name: String,

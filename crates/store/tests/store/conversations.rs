@@ -1,5 +1,8 @@
 //! What is visible to whom, wherever it is read, and what a conversation is to its members.
 
+mod people;
+mod search;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,11 +10,11 @@ use anyhow::Context;
 use futures_util::FutureExt;
 use switchboard_protocol::server_frame::ReactionCount;
 use switchboard_protocol::{
-    AttachmentId, ConversationId, ConversationSettings, MessageId, Role, Seq, Target, Timestamp, UserId,
+    AttachmentId, ConversationId, ConversationSettings, MessageId, Role, Seq, UserId,
 };
 use switchboard_store::{
-    Account, Audience, Command, Edit, Event, GroupAct, Message, Outcome, OwnAct, Party, Person, SendCommand,
-    Store, Talk, Version,
+    Account, Command, Edit, Event, GroupAct, Message, Outcome, OwnAct, Party, Person, SendCommand, Store,
+    Talk, Version,
 };
 
 use crate::Test;
@@ -27,10 +30,10 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("who_keeps_reading_to_themselves", |store| who_keeps_reading_to_themselves(store).boxed()),
     ("history_shows_reactions", |store| history_shows_reactions(store).boxed()),
     ("groups_stand_among_conversations", |store| groups_stand_among_conversations(store).boxed()),
-    ("words_are_found", |store| words_are_found(store).boxed()),
-    ("a_search_looks_at_so_many", |store| a_search_looks_at_so_many(store).boxed()),
-    ("who_hears_of_what_one_does", |store| who_hears_of_what_one_does(store).boxed()),
-    ("who_knows_whom", |store| who_knows_whom(store).boxed()),
+    ("words_are_found", |store| search::words_are_found(store).boxed()),
+    ("a_search_looks_at_so_many", |store| search::a_search_looks_at_so_many(store).boxed()),
+    ("who_hears_of_what_one_does", |store| people::who_hears_of_what_one_does(store).boxed()),
+    ("who_knows_whom", |store| people::who_knows_whom(store).boxed()),
 ];
 
 async fn edit(store: &Store, actor: i64, message: MessageId, content: &str) -> anyhow::Result<()> {
@@ -60,10 +63,6 @@ async fn react(store: &Store, actor: i64, message: MessageId, reaction: &str) ->
 
 fn add(group: ConversationId, users: &[i64]) -> GroupAct {
     GroupAct::Add { group, users: users.iter().copied().map(UserId).collect() }
-}
-
-async fn block(store: &Store, user: i64, other: i64) -> anyhow::Result<()> {
-    set_own(store, user, OwnAct::Block { user: UserId(other), is_blocked: true }).await
 }
 
 async fn send_receipts(store: &Store, user: i64, send: bool) -> anyhow::Result<()> {
@@ -419,133 +418,5 @@ async fn groups_stand_among_conversations(store: Store) -> anyhow::Result<()> {
     let (_, members) = store.conversation(&reader, spoken).await?.context("a member")?;
     let roles: Vec<_> = members.iter().map(|member| (member.person.id.0, member.role)).collect();
     assert_eq!(roles, [(1, Role::Owner), (2, Role::Member), (3, Role::Member)]);
-    Ok(())
-}
-
-async fn words_are_found(store: Store) -> anyhow::Result<()> {
-    let subject = SendCommand {
-        subject: "Minutes of May".to_owned(),
-        ..message(1, UserId(2).into(), "see the Annex, 100% done", Vec::new())
-    };
-    sent(&store, subject).await?;
-    send(&store, 2, 1, "ANNEX a_b").await?;
-    send(&store, 1, 1, "note on the annex").await?;
-    send(&store, 2, 3, "annex of others").await?;
-    let deleted = send(&store, 2, 1, "annex deleted").await?;
-    delete(&store, 1, deleted).await?;
-    let reader = account(&store, 1).await?;
-    let check = async |words: &str, expected: &[&str]| {
-        let found = store.search(&reader, words, None, 10).await?;
-        let contents: Vec<_> = found.messages.iter().map(|message| message.content.as_str()).collect();
-        assert_eq!((contents, found.before), (expected.to_vec(), None), "{words}");
-        anyhow::Ok(())
-    };
-    let (first, second, note) = ("see the Annex, 100% done", "ANNEX a_b", "note on the annex");
-    check("annex", &[note, second, first]).await?;
-    check("  nneX\tMAY ", &[first]).await?;
-    check("may annex minutes 100% of see the done nowhere", &[first]).await?;
-    check("annex nowhere", &[]).await?;
-    check("0%", &[first]).await?;
-    check("x_b", &[]).await?;
-    check("a_b", &[second]).await?;
-    check("%", &[first]).await?;
-    check("\\", &[]).await?;
-    // Nothing stands in everything, and this in nothing.
-    check(" \n", &[]).await?;
-    check("annex\0", &[]).await?;
-    let page = store.search(&reader, "annex", None, 2).await?;
-    assert_eq!(contents(page.messages), [second, note]);
-    let page = store.search(&reader, "annex", page.before, 2).await?;
-    assert_eq!((contents(page.messages), page.before), (vec![first.to_owned()], None));
-    Ok(())
-}
-
-async fn a_search_looks_at_so_many(store: Store) -> anyhow::Result<()> {
-    send(&store, 2, 1, "the needle").await?;
-    // A note makes two entries.
-    let hay =
-        (0..1_100).map(|n| Command::Send(message(1, UserId(1).into(), &format!("hay {n}"), Vec::new())));
-    commit(&store, hay.collect()).await?;
-    let reader = account(&store, 1).await?;
-    let mut pages = 0;
-    let mut before = None;
-    let found = loop {
-        let found = store.search(&reader, "needle", before, 10).await?;
-        pages += 1;
-        before = found.before;
-        if before.is_none() || !found.messages.is_empty() {
-            break found.messages;
-        }
-    };
-    assert_eq!((pages, contents(found)), (2, vec!["the needle".to_owned()]));
-    Ok(())
-}
-
-async fn who_hears_of_what_one_does(store: Store) -> anyhow::Result<()> {
-    let group = make_group(&store, 1, "Us", &[2, 3, 4]).await?;
-    leave(&store, 4, group).await?;
-    send(&store, 1, 5, "direct").await?;
-    send(&store, 1, 2, "direct").await?;
-    send(&store, 1, 1, "note").await?;
-    let reader = account(&store, 1).await?;
-    let talks = store.conversations(&reader, None, None, 10).await?;
-    let [own, with_2, with_5, _] = [0, 1, 2, 3].map(|n| talks[n].conversation);
-    let check = async |user: i64, to: Target, only_in_groups: bool, expected: Option<(_, &[i64])>| {
-        let mut mailboxes = Vec::new();
-        for other in expected.map_or(&[][..], |(_, others)| others) {
-            mailboxes.push(account(&store, *other).await?.mailbox);
-        }
-        let expected = expected.map(|(conversation, _)| Audience { conversation, mailboxes });
-        assert_eq!(store.audience(UserId(user), to, only_in_groups).await?, expected, "{user} to {to:?}");
-        anyhow::Ok(())
-    };
-    let of = |user| Target::User(UserId(user));
-    check(1, group.into(), true, Some((group, &[2, 3]))).await?;
-    check(4, group.into(), false, None).await?;
-    check(5, group.into(), false, None).await?;
-    check(1, of(2), true, Some((with_2, &[2]))).await?;
-    check(2, with_2.into(), true, Some((with_2, &[1]))).await?;
-    check(1, of(5), false, Some((with_5, &[5]))).await?;
-    check(1, of(5), true, None).await?;
-    check(5, with_5.into(), true, None).await?;
-    check(1, of(1), true, Some((own, &[]))).await?;
-    check(1, own.into(), true, Some((own, &[]))).await?;
-    // Nothing was ever said between them.
-    check(1, of(3), false, None).await?;
-    block(&store, 2, 1).await?;
-    check(1, of(2), false, None).await?;
-    check(1, with_2.into(), false, None).await?;
-    check(2, of(1), false, Some((with_2, &[1]))).await?;
-    check(1, group.into(), false, Some((group, &[3]))).await?;
-    check(2, group.into(), false, Some((group, &[1, 3]))).await?;
-    store.disable_user("user5").await?;
-    check(1, of(5), false, None).await
-}
-
-async fn who_knows_whom(store: Store) -> anyhow::Result<()> {
-    let group = make_group(&store, 1, "Us", &[2, 3]).await?;
-    send(&store, 4, 1, "direct").await?;
-    let others: Vec<_> = (2..=6).map(UserId).collect();
-    let known = async |user: i64| {
-        let found = store.acquaintances(UserId(user), &others).await?;
-        anyhow::Ok(found.into_iter().map(|user| user.0).collect::<Vec<_>>())
-    };
-    assert_eq!(known(1).await?, [2, 3, 4]);
-    assert_eq!(known(5).await?, [0_i64; 0]);
-    block(&store, 2, 1).await?;
-    block(&store, 1, 4).await?;
-    assert_eq!(known(1).await?, [3, 4]);
-    leave(&store, 3, group).await?;
-    assert_eq!(known(1).await?, [4]);
-    let blocked = store.blocked(UserId(1)).await?;
-    assert_eq!(blocked.iter().map(|person| person.username.as_str()).collect::<Vec<_>>(), ["user4"]);
-    assert_eq!(store.blocked(UserId(3)).await?, []);
-
-    let begun = store.clock().await?.unwrap_or_else(Timestamp::now);
-    store.note_seen(&[UserId(1), UserId(3)]).await?;
-    let seen = store.last_seen(&[UserId(1), UserId(2), UserId(3)]).await?;
-    let ended = store.clock().await?.unwrap_or_else(Timestamp::now);
-    assert_eq!((seen.len(), seen[&UserId(1)]), (2, seen[&UserId(3)]));
-    assert!((begun..=ended).contains(&seen[&UserId(1)]));
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::store::{Backend, Store, change, read};
 
 impl Store {
     /// The others in a conversation, for what is told to them and kept nowhere; none if the user may not write there, or no
-    /// message was ever sent between the two. Whom of a group has blocked the user is left out.
+    /// message was ever sent between the two. Who has blocked the user is left out, in a group too.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].
@@ -29,8 +29,13 @@ impl Store {
         let own = members::table
             .inner_join(conversations::table.on(conversations::id.eq(members::conversation_id)))
             .filter(members::user_id.eq(user.0))
-            .select((conversations::id, conversations::kind));
-        let found: Option<(i64, i16)> = match to {
+            .select((
+                conversations::id,
+                conversations::kind,
+                conversations::user_low,
+                conversations::user_high,
+            ));
+        let found: Option<(i64, i16, Option<i64>, Option<i64>)> = match to {
             Target::Conversation(conversation) => {
                 let own = own.filter(conversations::id.eq(conversation.0));
                 read!(self, connection => async { own.first(connection).await.optional() })?
@@ -42,38 +47,26 @@ impl Store {
                 read!(self, connection => async { own.first(connection).await.optional() })?
             }
         };
-        let Some((conversation, kind)) = found else {
+        let Some((conversation, kind, low, high)) = found else {
             return Ok(None);
         };
         let query = others_in(user.0, conversation);
         let others: Vec<(i64, i64)> = read!(self, connection => query.load(connection))?;
-        if kind == schema::DIRECT && !self.may_write(user, conversation, &others, only_in_groups).await? {
-            return Ok(None);
+        // To oneself one always may.
+        if kind == schema::DIRECT && low != high {
+            let [(other, _)] = others[..] else {
+                return Ok(None);
+            };
+            if only_in_groups && !self.share_a_group(user, UserId(other)).await? {
+                return Ok(None);
+            }
         }
         let mailboxes = others.into_iter().map(|(_, mailbox)| MailboxId(mailbox)).collect();
         Ok(Some(Audience { conversation: ConversationId(conversation), mailboxes }))
     }
 
-    /// Whether a user may write in a conversation of two, of whose members `others` are the others that take something of
-    /// them. To oneself one always may.
-    async fn may_write(
-        &self,
-        user: UserId,
-        conversation: i64,
-        others: &[(i64, i64)],
-        only_in_groups: bool,
-    ) -> Result<bool, StoreError> {
-        let Some((other, _)) = others.first() else {
-            let pair = conversations::table.find(conversation).select(conversations::user_low);
-            let low: Option<i64> = read!(self, connection => pair.first(connection))?;
-            let pair = conversations::table.find(conversation).select(conversations::user_high);
-            let high: Option<i64> = read!(self, connection => pair.first(connection))?;
-            return Ok(low == Some(user.0) && high == low);
-        };
-        if !only_in_groups {
-            return Ok(true);
-        }
-        let shared = fellows(user.0).filter(members::user_id.eq(*other)).select(members::user_id).limit(1);
+    async fn share_a_group(&self, user: UserId, other: UserId) -> Result<bool, StoreError> {
+        let shared = fellows(user.0).filter(members::user_id.eq(other.0)).select(members::user_id).limit(1);
         let found: Vec<i64> = read!(self, connection => shared.load(connection))?;
         Ok(!found.is_empty())
     }
