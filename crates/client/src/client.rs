@@ -123,7 +123,8 @@ impl Client {
     /// was nothing to be changed. It stays in the outbox until then, and is safe to be written again: a message and a group
     /// get a random name if they have none.
     ///
-    /// A mark up to a message is answered by the first entry that may be of it. A frame that the node does not answer
+    /// Entries name no request: one that says the same counts as the answer. A mark up to a message is answered by the first
+    /// that may be of it, and a client that still catches up may take an old one. A frame that the node does not answer
     /// (`typing`, `watch_presence`, `set_presence`) is for [`Self::ask`].
     ///
     /// # Errors
