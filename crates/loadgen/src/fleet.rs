@@ -47,6 +47,14 @@ impl Fleet {
         Ok(Self { urls, accounts })
     }
 
+    /// So many users from the head of the file, or all, if they are there.
+    pub(crate) fn n_users(&self, wanted: Option<usize>) -> anyhow::Result<usize> {
+        let n_accounts = self.accounts.len();
+        let n_users = wanted.unwrap_or(n_accounts);
+        ensure!(n_users <= n_accounts, "there are tokens for {n_accounts} users only");
+        Ok(n_users)
+    }
+
     /// A session of the user with this index, at first on the node of the same index: neighbours are on
     /// different nodes.
     pub(crate) fn config(&self, index: usize) -> Config {

@@ -4,10 +4,12 @@
 //! - [`traffic`]: `run` and `flood`: users in pairs, a measured window, a verdict.
 //! - [`user`]: one user, who sends to their partner and hears from them. [`pace`]: when they send.
 //! - [`inbox`]: the delivery check. [`tally`]: what all users count together.
+//! - [`groups`]: `groups`: messages to groups, by size.
 //! - [`idle`]: connections that only stand there.
 //! - [`process`]: CPU and memory of the nodes' processes. [`report`]: what is printed.
 
 mod fleet;
+mod groups;
 mod idle;
 mod inbox;
 mod pace;
@@ -70,6 +72,12 @@ enum Command {
         #[arg(long, default_value_t = 8)]
         inflight: usize,
     },
+    /// Makes groups and sends to them as fast as acknowledgements come, by one member of each, while all members are
+    /// connected.
+    Groups {
+        #[command(flatten)]
+        shape: groups::Shape,
+    },
     /// Opens connections and holds them. Users are used in turn.
     Idle {
         /// How many.
@@ -112,6 +120,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
         Command::Flood { shape, inflight } => {
             traffic::run(&fleet, &shape, pace::Load::Closed { inflight }, &pids).await
         }
+        Command::Groups { shape } => groups::run(&fleet, &shape, &pids).await,
         Command::Idle { connections, seconds } => idle::run(&fleet, connections, seconds, &pids).await,
     }
 }

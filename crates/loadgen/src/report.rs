@@ -16,6 +16,8 @@ use crate::user::{Outcome, Record};
 pub(crate) struct Usage {
     pub(crate) elapsed: Duration,
     pub(crate) delivered: u64,
+    /// How many each message has.
+    pub(crate) n_recipients: u64,
     pub(crate) own_cpu: Option<Duration>,
     /// Each measured process, with what could be read of it.
     pub(crate) processes: Vec<(u32, Option<Duration>, Option<Memory>)>,
@@ -38,10 +40,23 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     /// Partners are neighbours: 0 and 1, 2 and 3, and so on.
-    pub(crate) fn new(records: &[Record]) -> Self {
+    pub(crate) fn of_pairs(records: &[Record]) -> Self {
         let mut verdict = Self::default();
         for (index, sender) in records.iter().enumerate() {
-            verdict.add(sender, &records[index ^ 1]);
+            verdict.add(sender);
+            verdict.compare(sender, &records[index ^ 1]);
+        }
+        verdict
+    }
+
+    /// The first of so many sends to the others, the next of as many to theirs, and so on.
+    pub(crate) fn of_groups(records: &[Record], size: usize) -> Self {
+        let mut verdict = Self::default();
+        records.iter().for_each(|record| verdict.add(record));
+        for group in records.chunks(size) {
+            for recipient in &group[1..] {
+                verdict.compare(&group[0], recipient);
+            }
         }
         verdict
     }
@@ -52,17 +67,27 @@ impl Verdict {
         bad.iter().all(|count| *count == 0)
     }
 
-    fn add(&mut self, sender: &Record, recipient: &Record) {
-        let inbox = &recipient.inbox;
-        for (number, outcome) in (0_u64..).zip(&sender.sends) {
+    fn add(&mut self, user: &Record) {
+        for outcome in &user.sends {
             match outcome {
                 Outcome::Unknown => self.unacknowledged += 1,
                 Outcome::Refused => self.refused += 1,
-                Outcome::Acknowledged | Outcome::AcknowledgedLate => {
-                    self.acknowledged += 1;
-                    self.lost += u64::from(!inbox.has(number));
-                }
+                Outcome::Acknowledged | Outcome::AcknowledgedLate => self.acknowledged += 1,
             }
+        }
+        self.duplicates += user.wire_duplicates;
+        self.gaps += user.wire_gaps;
+        self.retries += user.retries;
+        if self.last_refusal.is_none() {
+            self.last_refusal.clone_from(&user.last_refusal);
+        }
+    }
+
+    fn compare(&mut self, sender: &Record, recipient: &Record) {
+        let inbox = &recipient.inbox;
+        for (number, outcome) in (0_u64..).zip(&sender.sends) {
+            let is_stored = matches!(outcome, Outcome::Acknowledged | Outcome::AcknowledgedLate);
+            self.lost += u64::from(is_stored && !inbox.has(number));
         }
         for number in &inbox.late {
             let outcome = usize::try_from(*number).ok().and_then(|number| sender.sends.get(number));
@@ -72,12 +97,7 @@ impl Verdict {
                 self.out_of_order += 1;
             }
         }
-        self.duplicates += inbox.duplicates + recipient.wire_duplicates;
-        self.gaps += recipient.wire_gaps;
-        self.retries += sender.retries;
-        if self.last_refusal.is_none() {
-            self.last_refusal.clone_from(&sender.last_refusal);
-        }
+        self.duplicates += inbox.duplicates;
     }
 }
 
@@ -88,7 +108,7 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     output.flush()
 }
 
-/// The report of `run` and `flood`.
+/// The report of `run` and `flood`, and of `groups` of one size.
 pub(crate) fn traffic(tally: &Tally, usage: &Usage, verdict: &Verdict) -> String {
     let mut text = String::new();
     // Writing to a text cannot fail.
@@ -119,7 +139,11 @@ fn write_traffic(text: &mut String, tally: &Tally, usage: &Usage, verdict: &Verd
         writeln!(text, "  for example      {refusal}")?;
     }
     writeln!(text, "measured {seconds:.1} s")?;
-    writeln!(text, "  messages/s       {:.1}", usage.delivered as f64 / seconds)?;
+    let deliveries = usage.delivered as f64 / seconds;
+    writeln!(text, "  messages/s       {:.1}", deliveries / usage.n_recipients as f64)?;
+    if usage.n_recipients > 1 {
+        writeln!(text, "  deliveries/s     {deliveries:.1}")?;
+    }
     writeln!(text, "  latency, ms           p50       p90       p99       max")?;
     let latencies = [
         ("delivery", &tally.delivery),
@@ -134,22 +158,30 @@ fn write_traffic(text: &mut String, tally: &Tally, usage: &Usage, verdict: &Verd
 }
 
 fn write_usage(text: &mut String, usage: &Usage) -> fmt::Result {
-    let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / usage.delivered.max(1) as f64;
     for (pid, cpu, memory) in &usage.processes {
         let (Some(cpu), Some(memory)) = (cpu, memory) else {
             writeln!(text, "  pid {pid:<12} is gone")?;
             continue;
         };
         let peak = memory.peak as f64 / 1e6;
-        writeln!(text, "  pid {pid:<12} {:>9.1} µs CPU a message, {peak:.1} MB peak", each(*cpu))?;
+        writeln!(text, "  pid {pid:<12} {}, {peak:.1} MB peak", usage.share(*cpu))?;
     }
     if !usage.processes.is_empty() {
         let total = usage.processes.iter().filter_map(|(_, cpu, _)| *cpu).sum();
-        writeln!(text, "  all of these     {:>9.1} µs CPU a message", each(total))?;
+        writeln!(text, "  all of these     {}", usage.share(total))?;
     }
     if let Some(cpu) = usage.own_cpu {
         let cores = cpu.as_secs_f64() / usage.elapsed.as_secs_f64();
-        writeln!(text, "  generator        {:>9.1} µs CPU a message, {cores:.2} cores", each(cpu))?;
+        writeln!(text, "  generator        {}, {cores:.2} cores", usage.share(cpu))?;
     }
     Ok(())
+}
+
+impl Usage {
+    /// What a message costs of this, and what a delivery, if it has several.
+    fn share(&self, cpu: Duration) -> String {
+        let delivery = cpu.as_secs_f64() * 1e6 / self.delivered.max(1) as f64;
+        let message = format!("{:>9.1} µs CPU a message", delivery * self.n_recipients as f64);
+        if self.n_recipients > 1 { format!("{message}, {delivery:.1} a delivery") } else { message }
+    }
 }

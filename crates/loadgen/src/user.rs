@@ -1,4 +1,4 @@
-//! One user, who sends to their partner and hears from them.
+//! One user, who sends to their partner or group and hears from them.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use switchboard_client::{Acknowledged, Answer, Client, Event, RequestError};
-use switchboard_protocol::{ServerFrame, UserId};
+use switchboard_protocol::{ServerFrame, Target};
 use tokio::select;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Duration, Instant};
@@ -17,12 +17,12 @@ use crate::inbox::Inbox;
 use crate::pace::Pace;
 use crate::tally::Tally;
 
-/// A user of `run` and `flood`.
+/// A user of `run`, `flood` and `groups`.
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) client: Client,
     pub(crate) events: Receiver<Event>,
-    pub(crate) partner: UserId,
+    pub(crate) to: Target,
     pub(crate) pace: Pace,
     pub(crate) letter: Letter,
     pub(crate) tally: Arc<Tally>,
@@ -93,9 +93,9 @@ impl User {
         self.tally.sent.fetch_add(1, Ordering::Relaxed);
         self.tally.lag.record(self.tally.since(due));
         let content = self.letter.write(number, due);
-        let (client, partner) = (self.client.clone(), self.partner);
+        let (client, to) = (self.client.clone(), self.to);
         async move {
-            let result = client.post(partner, "", &content, None).await;
+            let result = client.post(to, "", &content, None).await;
             Message { number, due, result }
         }
     }

@@ -32,6 +32,8 @@ pub(crate) struct FakeFleet {
 struct State {
     users: HashMap<i64, (i64, Sender<Value>)>,
     n_messages: u64,
+    /// Their members, the first group first.
+    groups: Vec<Vec<i64>>,
     delayed: Option<(i64, Value)>,
 }
 
@@ -83,13 +85,22 @@ impl FakeFleet {
 
     fn take(&self, user: i64, request: &Value) {
         let state = &mut *self.state.lock().unwrap();
+        if request["type"] == "create_group" {
+            return state.make_group(user, request);
+        }
         state.n_messages += 1;
         let id = state.n_messages;
         let fault = if id == 30 { self.fault } else { Fault::None };
-        let recipient = request["recipient_id"].as_i64().unwrap();
+        let group = request["conversation_id"].as_u64();
+        let recipients = match group {
+            Some(group) => state.groups[usize::try_from(group).unwrap()].clone(),
+            None => vec![user, request["recipient_id"].as_i64().unwrap()],
+        };
+        // Faults are those of the first.
+        let (recipient, others) = (recipients[1], &recipients[2..]);
         let data = json!({
-            "type": "new_message", "message_id": id, "conversation_id": 1, "sender": "ada", "sender_id": user,
-            "recipient_id": recipient, "subject": "", "content": request["content"],
+            "type": "new_message", "message_id": id, "conversation_id": group.unwrap_or(1), "sender": "ada",
+            "sender_id": user, "recipient_id": request["recipient_id"], "subject": "", "content": request["content"],
             "created_at": "2026-01-01T00:00:00Z", "is_read": false, "attachments": [],
         });
         if fault == Fault::Refuse {
@@ -105,6 +116,9 @@ impl FakeFleet {
         });
         state.append(user, acknowledgement);
         let message = json!({"type": "new_message", "data": data});
+        for other in others {
+            state.append(*other, message.clone());
+        }
         if fault == Fault::Delay {
             state.delayed = Some((recipient, message));
             return;
@@ -122,6 +136,18 @@ impl FakeFleet {
 }
 
 impl State {
+    /// Only its owner is told.
+    fn make_group(&mut self, owner: i64, request: &Value) {
+        let others = request["member_ids"].as_array().unwrap().iter().map(|id| id.as_i64().unwrap());
+        self.groups.push(std::iter::once(owner).chain(others).collect());
+        let joined = json!({
+            "type": "group_changed", "conversation_id": self.groups.len() - 1, "actor_id": owner, "change": "joined",
+            "title": request["title"], "members": [], "client_conversation_id": request["client_conversation_id"],
+            "unread_count": 0,
+        });
+        self.append(owner, joined);
+    }
+
     fn append(&mut self, user: i64, mut entry: Value) {
         let (last_seq, sender) = self.users.get_mut(&user).unwrap();
         *last_seq += 1;

@@ -13,6 +13,8 @@ use tempfile::NamedTempFile;
 const RUN: [&str; 9] =
     ["run", "--users", "4", "--rate", "200", "--seconds", "0.6", "--warmup=0.1", "--settle=0.5"];
 
+const GROUPS: [&str; 6] = ["groups", "--members", "2,4", "--seconds", "0.3", "--warmup=0.1"];
+
 const IDLE: [&str; 5] = ["idle", "--connections", "10", "--seconds", "0.1"];
 
 /// Runs the binary; the result are its exit status and what it printed.
@@ -50,6 +52,19 @@ async fn a_good_fleet_is_good() {
     check(&result, 0, "delivered 140");
     check(&load(Fault::None, &["flood", "--seconds", "0.3", "--warmup=0.1"]).await, 0, "lost 0");
     check(&load(Fault::None, &IDLE).await, 0, "opened 10 of 10 connections");
+}
+
+#[tokio::test]
+async fn groups_are_made_and_written_to() {
+    let result = load(Fault::None, &GROUPS).await;
+    for line in ["groups of 2: 2", "groups of 4: 1", "deliveries/s", "lost 0"] {
+        check(&result, 0, line);
+    }
+    check(
+        &load(Fault::Lose, &["groups", "--members=4", "--seconds", "0.3", "--settle=0.5"]).await,
+        1,
+        "lost 1",
+    );
 }
 
 #[tokio::test]
