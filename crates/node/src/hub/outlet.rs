@@ -52,7 +52,7 @@ const CALM: usize = 4;
 
 /// A bounded queue from the hub to one session.
 ///
-/// Notices wait beside the entries, at most [`NOTICES`] and only the newest of each writer; while a quarter of the limit is
+/// Notices wait beside the entries, at most 64 and only the newest of each writer; while a quarter of the limit is
 /// taken by entries, there is no room for them, and what is dropped is lost. When it would hold more bytes than its limit, or the hub gave up on a gap, it lets go of all it has and says
 /// [`Lagged`] from then on: the store has it all, and memory stays bounded whatever the peer does.
 pub struct Outlet {
