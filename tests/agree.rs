@@ -7,7 +7,6 @@
 
 mod checks;
 mod deeds;
-mod device;
 mod fresh;
 mod model;
 mod orders;

@@ -5,10 +5,11 @@ mod requests;
 
 use anyhow::{Context, ensure};
 use serde_json::json;
+use switchboard_protocol::{Role, UserId};
 
-use crate::harness::Cluster;
 use crate::harness::http::{bearer, get, log_in, origin, send, send_json};
 use crate::harness::socket::Socket;
+use crate::harness::{Cluster, Pair};
 use crate::{BOTH, Test, test};
 
 use people::{BLOCKED, FORMER, MEMBER, NEVER, OWNER, Scene, ask, asks};
@@ -140,11 +141,13 @@ async fn only_who_shares_a_group_may_write(cluster: Cluster) -> anyhow::Result<(
     let file = cluster.attachments().with_file_name("groups.csv");
     std::fs::write(&file, "title,username,role\nclass,user1,owner\nclass,user2,\nclass,user3,\n")?;
     let path = file.to_str().context("a path")?;
-    if cluster.pair == crate::harness::Pair::PostgresRedis {
+    if cluster.pair == Pair::PostgresRedis {
         let output = tokio::task::block_in_place(|| cluster.command(&["group", "import", path]).output())?;
         ensure!(output.status.success(), "{output:?}");
     } else {
-        people::make_group(&cluster, "class", 1, &[2, 3]).await?;
+        let members = [(UserId(1), Role::Owner), (UserId(2), Role::Member), (UserId(3), Role::Member)];
+        let imported = cluster.store.import_group("class", &members).await?;
+        ensure!(imported.is_ok(), "{imported:?}");
     }
     let group = people::group_of(&cluster, 1).await?;
     let leave = format!("/api/v1/conversations/{group}/members/3");

@@ -2,9 +2,9 @@
 
 use anyhow::{Context, anyhow, ensure};
 
-use super::device::Device;
 use super::fresh::Loader;
 use super::model::Model;
+use super::state::Device;
 use super::view::View;
 use super::world::{USERS, World};
 
@@ -20,7 +20,7 @@ pub(super) async fn all_agree(world: &mut World) -> anyhow::Result<()> {
         let view = loaded.remove(0);
         let until = Loader { cluster: &world.cluster, user, node: 0 }.me().await?.cursor.0;
         let mut anew =
-            [Device::socket(&world.cluster, user, 1), Device::poll(user, usize::from(user.0 % 3 == 0))];
+            [Device::socket(&world.cluster, user.0, 1), Device::poll(user.0, usize::from(user.0 % 3 == 0))];
         let of_user = world.devices.iter_mut().filter(|device| device.state.user == user);
         for (nth, device) in of_user.chain(&mut anew).enumerate() {
             let name =

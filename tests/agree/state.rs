@@ -8,6 +8,7 @@ use switchboard_protocol::{
 };
 
 use super::view::{Group, Shown, View};
+use crate::harness::device;
 
 /// What a device knows.
 pub(super) struct State {
@@ -19,11 +20,30 @@ pub(super) struct State {
     told: BTreeMap<MessageId, Shown>,
 }
 
-impl State {
-    pub(super) fn new(user: UserId) -> Self {
+pub(super) type Device = device::Device<State>;
+
+impl device::State for State {
+    fn new(user: i64) -> Self {
+        let user = UserId(user);
         Self { user, seq: 0, known: View::new(), deleted: BTreeSet::new(), told: BTreeMap::new() }
     }
 
+    fn user(&self) -> i64 {
+        self.user.0
+    }
+
+    fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    fn apply(&mut self, seq: i64, frame: &ServerFrame) -> anyhow::Result<()> {
+        ensure!(seq == self.seq + 1, "{seq} after {}", self.seq);
+        self.seq = seq;
+        self.take(frame).with_context(|| format!("{} takes {frame:?}", self.user))
+    }
+}
+
+impl State {
     pub(super) fn view(&self) -> View {
         let mut view = self.known.clone();
         view.settle(self.user);
@@ -42,12 +62,6 @@ impl State {
             ensure!(*told == expected, "{} was told {told:?} of {expected:?}", self.user);
         }
         Ok(())
-    }
-
-    pub(super) fn apply(&mut self, seq: i64, frame: &ServerFrame) -> anyhow::Result<()> {
-        ensure!(seq == self.seq + 1, "{seq} after {}", self.seq);
-        self.seq = seq;
-        self.take(frame).with_context(|| format!("{} takes {frame:?}", self.user))
     }
 
     fn take(&mut self, frame: &ServerFrame) -> anyhow::Result<()> {

@@ -4,9 +4,9 @@ use switchboard_protocol::UserId;
 
 use super::Dice;
 use super::deeds::Deed;
-use super::device::Device;
 use super::model::Model;
 use super::orders::explain;
+use super::state::Device;
 use super::ways::Answer;
 use crate::harness::Cluster;
 
@@ -29,10 +29,10 @@ impl World {
         let mut devices = Vec::new();
         for user in USERS {
             let node = usize::from(user.0 % 2 == 0);
-            devices.push(Device::socket(&cluster, user, node));
+            devices.push(Device::socket(&cluster, user.0, node));
             devices.push(match user.0 {
-                1 | 2 => Device::poll(user, 1 - node),
-                _ => Device::socket(&cluster, user, 1 - node),
+                1 | 2 => Device::poll(user.0, 1 - node),
+                _ => Device::socket(&cluster, user.0, 1 - node),
             });
         }
         Self { cluster, devices, models: vec![Model::default()], n_named: 0 }

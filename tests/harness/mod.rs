@@ -3,6 +3,7 @@
 //! - [`Pair::PostgresRedis`]: each node is a process of the built binary; Postgres and Redis are this test's own.
 //! - [`Pair::SqliteMemory`]: two nodes in this process, sharing a SQLite file and an in-process layer.
 
+pub(crate) mod device;
 pub(crate) mod dice;
 pub(crate) mod http;
 pub(crate) mod servers;

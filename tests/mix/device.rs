@@ -1,14 +1,11 @@
-//! A device: it applies the entries of its mailbox in order, and shows what they say.
+//! What a device shows of the entries that it applies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
-use switchboard_client::{Client, Event};
-use switchboard_protocol::{Incoming, MessageData, MessageId, ServerFrame, UserId};
-use tokio::sync::mpsc;
+use switchboard_protocol::{MessageData, MessageId, ServerFrame, UserId};
 
-use crate::harness::http::{bearer, get};
-use crate::harness::{Cluster, next_entry};
+use crate::harness::device;
 
 /// A message as a device shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,17 +38,46 @@ pub(super) struct State {
     deleted: BTreeSet<MessageId>,
 }
 
-impl State {
-    pub(super) fn new(user: i64) -> Self {
-        Self { user, seq: 0, shown: BTreeMap::new(), deleted: BTreeSet::new() }
-    }
+pub(super) type Device = device::Device<State>;
 
+impl State {
     /// Received and not read.
     pub(super) fn unread(&self) -> i64 {
         self.shown.values().filter(|it| it.recipient == self.user && !it.is_read).count() as i64
     }
 
-    pub(super) fn apply(&mut self, seq: i64, frame: &ServerFrame) -> anyhow::Result<()> {
+    /// Those that were deleted meanwhile are not there.
+    fn mark(
+        &mut self,
+        one: MessageId,
+        several: &[MessageId],
+        is_right: impl Fn(&Shown, i64) -> bool,
+    ) -> anyhow::Result<()> {
+        let ids = if several.is_empty() { vec![one] } else { several.to_vec() };
+        for id in ids {
+            if let Some(shown) = self.shown.get_mut(&id) {
+                ensure!(is_right(shown, self.user), "{shown:?} was marked for {}", self.user);
+                shown.is_read = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl device::State for State {
+    fn new(user: i64) -> Self {
+        Self { user, seq: 0, shown: BTreeMap::new(), deleted: BTreeSet::new() }
+    }
+
+    fn user(&self) -> i64 {
+        self.user
+    }
+
+    fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    fn apply(&mut self, seq: i64, frame: &ServerFrame) -> anyhow::Result<()> {
         ensure!(seq == self.seq + 1, "{} after {}", seq, self.seq);
         self.seq = seq;
         check_canaries(self.user, &format!("{frame:?}"))?;
@@ -82,23 +108,6 @@ impl State {
         }
         Ok(())
     }
-
-    /// Those that were deleted meanwhile are not there.
-    fn mark(
-        &mut self,
-        one: MessageId,
-        several: &[MessageId],
-        is_right: impl Fn(&Shown, i64) -> bool,
-    ) -> anyhow::Result<()> {
-        let ids = if several.is_empty() { vec![one] } else { several.to_vec() };
-        for id in ids {
-            if let Some(shown) = self.shown.get_mut(&id) {
-                ensure!(is_right(shown, self.user), "{shown:?} was marked for {}", self.user);
-                shown.is_read = true;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Each content and file name says whose it is.
@@ -114,88 +123,4 @@ pub(super) fn check_canaries(user: i64, text: &str) -> anyhow::Result<()> {
         ensure!(parties.contains(&user), "{user} sees {}", &text[at..text.len().min(at + 40)]);
     }
     Ok(())
-}
-
-/// How a device hears of entries.
-enum Link {
-    Socket(Client, mpsc::Receiver<Event>),
-    Poll,
-}
-
-pub(super) struct Device {
-    pub(super) state: State,
-    node: usize,
-    link: Link,
-}
-
-impl Device {
-    pub(super) fn socket(cluster: &Cluster, user: i64, node: usize) -> Self {
-        let (client, events) = cluster.client(user, &[node, 1 - node], Some(0));
-        Self { state: State::new(user), node, link: Link::Socket(client, events) }
-    }
-
-    pub(super) fn poll(user: i64, node: usize) -> Self {
-        Self { state: State::new(user), node, link: Link::Poll }
-    }
-
-    pub(super) fn client(&self) -> Option<Client> {
-        match &self.link {
-            Link::Socket(client, _) => Some(client.clone()),
-            Link::Poll => None,
-        }
-    }
-
-    /// Goes away, and comes back on the other node after the last entry that it applied.
-    pub(super) fn reconnect(&mut self, cluster: &Cluster) {
-        self.node = 1 - self.node;
-        if let Link::Socket(client, events) = &mut self.link {
-            let next = cluster.client(self.state.user, &[self.node, 1 - self.node], Some(self.state.seq));
-            // The old one says goodbye by itself, which may take a second.
-            drop(std::mem::replace(client, next.0));
-            *events = next.1;
-        }
-    }
-
-    /// Applies what has come.
-    pub(super) async fn drain(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
-        match &mut self.link {
-            Link::Socket(_, events) => {
-                while let Ok(event) = events.try_recv() {
-                    if let Event::Entry { seq, frame } = event {
-                        self.state.apply(seq.0, &frame)?;
-                    }
-                }
-                Ok(())
-            }
-            Link::Poll => self.ask(cluster, 0).await,
-        }
-    }
-
-    /// Applies entries up to this one.
-    pub(super) async fn catch_up(&mut self, cluster: &Cluster, until: i64) -> anyhow::Result<()> {
-        while self.state.seq < until {
-            match &mut self.link {
-                Link::Socket(_, events) => {
-                    let (seq, frame) = next_entry(events)
-                        .await
-                        .with_context(|| format!("{} has {} of {until}", self.state.user, self.state.seq))?;
-                    self.state.apply(seq.0, &frame)?;
-                }
-                Link::Poll => self.ask(cluster, 10).await?,
-            }
-        }
-        ensure!(self.state.seq == until, "{} of {until}", self.state.seq);
-        Ok(())
-    }
-
-    async fn ask(&mut self, cluster: &Cluster, wait: u64) -> anyhow::Result<()> {
-        let path = format!("/api/v1/events?cursor={}&wait={wait}", self.state.seq);
-        let answer = get(cluster.address(self.node), &path, &[bearer(self.state.user)]).await?.json()?;
-        for event in answer["events"].as_array().context("no events")? {
-            let incoming = Incoming::parse(&event.to_string())?;
-            self.state.apply(incoming.seq.context("no entry")?.0, &incoming.frame)?;
-        }
-        ensure!(answer["cursor"] == self.state.seq, "{answer}");
-        Ok(())
-    }
 }
