@@ -18,17 +18,27 @@ use crate::writer::WriterHandle;
 /// # Errors
 /// `rate_limited`, `store_unavailable`.
 pub(crate) async fn send(node: &Node, sender: UserId, message: SendMessage) -> Result<Command, ApiError> {
-    let SendMessage { to, subject, content, client_message_id, attachment_ids, reply_to_id, mention_ids } =
-        message;
     node.limits.check_message(sender).map_err(|wait| too_fast("too many messages", wait))?;
-    let attachments = if attachment_ids.is_empty() {
+    let wanted = &message.attachment_ids;
+    let attachments = if wanted.is_empty() {
         Vec::new()
     } else {
-        let wanted = attachment_ids.clone();
-        let found = node.with_store(|store| async move { store.find_uploads(sender, &wanted).await }).await?;
-        attachment_ids.into_iter().map(|id| label(id, &found)).collect()
+        let asked = wanted.clone();
+        let found = node.with_store(|store| async move { store.find_uploads(sender, &asked).await }).await?;
+        wanted.iter().map(|id| label(*id, &found)).collect()
     };
-    Ok(Command::Send(SendCommand {
+    Ok(of_parts(node, sender, message, attachments))
+}
+
+/// The same, with what is known of its files.
+pub(crate) fn of_parts(
+    node: &Node,
+    sender: UserId,
+    message: SendMessage,
+    attachments: Vec<FileLabel>,
+) -> Command {
+    let SendMessage { to, subject, content, client_message_id, reply_to_id, mention_ids, .. } = message;
+    Command::Send(SendCommand {
         sender,
         to,
         subject,
@@ -38,7 +48,7 @@ pub(crate) async fn send(node: &Node, sender: UserId, message: SendMessage) -> R
         reply_to: reply_to_id,
         mentions: mention_ids,
         only_in_groups: node.settings.only_in_groups,
-    }))
+    })
 }
 
 /// What is known of a file. Of one that is not there only the id: the store refuses it, unless the message was sent
@@ -73,32 +83,29 @@ pub(crate) enum Asked {
 /// `rate_limited`, `not_found`, `store_unavailable`.
 pub(crate) async fn prepare(node: &Node, who: Actor, frame: ClientFrame) -> Result<Asked, ApiError> {
     let actor = who.user;
-    if let ClientFrame::SendMessage(message) = frame {
-        return Ok(Asked::Commands(vec![send(node, actor, message).await?]));
+    let check = || node.limits.check_request(actor).map_err(|wait| too_fast("too many requests", wait));
+    match frame {
+        ClientFrame::SendMessage(message) => Ok(Asked::Commands(vec![send(node, actor, message).await?])),
+        ClientFrame::MarkAsRead(mark) => {
+            check()?;
+            mark_read(node, who, mark).await
+        }
+        frame => {
+            let asked = change(node, actor, frame);
+            if matches!(asked, Asked::Commands(_)) {
+                check()?;
+            }
+            Ok(asked)
+        }
     }
-    if matches!(
-        frame,
-        ClientFrame::GetUnreadCount
-            | ClientFrame::Ping
-            | ClientFrame::Typing { .. }
-            | ClientFrame::WatchPresence { .. }
-            | ClientFrame::SetPresence { .. }
-    ) {
-        return Ok(Asked::Other(frame));
-    }
-    node.limits.check_request(actor).map_err(|wait| too_fast("too many requests", wait))?;
-    if let ClientFrame::MarkAsRead(mark) = frame {
-        return mark_read(node, who, mark).await;
-    }
-    Ok(Asked::Commands(vec![change(node, actor, frame)]))
 }
 
-/// The command that any other change becomes.
-fn change(node: &Node, actor: UserId, frame: ClientFrame) -> Command {
+/// What any other frame becomes.
+fn change(node: &Node, actor: UserId, frame: ClientFrame) -> Asked {
     let only_in_groups = node.settings.only_in_groups;
     let group = |act| Command::Group { actor, act, only_in_groups };
     let own = |act| Command::Own { user: actor, act };
-    match frame {
+    let command = match frame {
         ClientFrame::EditMessage(EditMessage { message_id, content, subject }) => Command::Edit(Edit {
             actor,
             message: message_id,
@@ -134,14 +141,16 @@ fn change(node: &Node, actor: UserId, frame: ClientFrame) -> Command {
         }
         ClientFrame::SetBlock { user_id, is_blocked } => own(OwnAct::Block { user: user_id, is_blocked }),
         ClientFrame::SetReceipts { send_receipts } => own(OwnAct::Receipts { send: send_receipts }),
-        ClientFrame::SendMessage(_)
+        // By name, so that a new frame is thought of here.
+        frame @ (ClientFrame::SendMessage(_)
         | ClientFrame::MarkAsRead(_)
         | ClientFrame::Typing { .. }
         | ClientFrame::WatchPresence { .. }
         | ClientFrame::SetPresence { .. }
         | ClientFrame::GetUnreadCount
-        | ClientFrame::Ping => unreachable!("they are taken before"),
-    }
+        | ClientFrame::Ping) => return Asked::Other(frame),
+    };
+    Asked::Commands(vec![command])
 }
 
 /// Messages that one mark may take at most; a client that has more marks again.

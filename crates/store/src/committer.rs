@@ -168,18 +168,10 @@ impl Committer {
         turn: &[usize],
         deadline: Instant,
     ) -> Result<Vec<Outcome>, StoreError> {
-        let is_alone = turn.first().is_some_and(|index| class(&batch[*index]) == Class::Alone);
         match &*self.store.backend {
             Backend::Postgres(postgres) => {
                 let commands: Vec<_> = turn.iter().map(|index| &batch[*index]).collect();
                 self.postgres.commit(postgres, &commands, deadline).await
-            }
-            Backend::Sqlite(sqlite) if is_alone => {
-                let mut outcomes = Vec::with_capacity(turn.len());
-                for index in turn {
-                    outcomes.push(sqlite.carry_out(&batch[*index]).await?);
-                }
-                Ok(outcomes)
             }
             Backend::Sqlite(sqlite) => sqlite.commit(Arc::clone(batch), turn.to_vec()).await,
         }

@@ -125,8 +125,7 @@ pub(super) async fn delete(
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = authenticate(&node, &request).await?;
-    act(&node, caller.actor(), ClientFrame::DeleteMessage { message_id: message_of(&path)? }).await?;
+    set(&node, &request, "delete_message", "{}", &[("message_id", &path)]).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -25,6 +25,7 @@ use futures_util::FutureExt;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::answer::outcomes;
+use crate::committer::{Class, class};
 use crate::conversations;
 use crate::error::StoreError;
 use crate::health::{Health, Setting};
@@ -139,7 +140,7 @@ impl Sqlite {
     }
 
     /// Carries out one that has a transaction of its own, in its turn.
-    pub(crate) async fn carry_out(&self, command: &Command) -> Result<Outcome, StoreError> {
+    async fn carry_out(&self, command: &Command) -> Result<Outcome, StoreError> {
         let mut writer = self.writer().await;
         let mut connection = writer.take(self).await?;
         let outcome = conversations::on_sqlite(&mut connection, command).await;
@@ -147,12 +148,19 @@ impl Sqlite {
         outcome
     }
 
-    /// Commits commands of which none repeats another.
+    /// Commits commands of which none repeats another, all of one class.
     pub(crate) async fn commit(
         &self,
         batch: Arc<[Command]>,
         turn: Vec<usize>,
     ) -> Result<Vec<Outcome>, StoreError> {
+        if turn.first().is_some_and(|index| class(&batch[*index]) == Class::Alone) {
+            let mut outcomes = Vec::with_capacity(turn.len());
+            for index in turn {
+                outcomes.push(self.carry_out(&batch[index]).await?);
+            }
+            return Ok(outcomes);
+        }
         self.write(move |connection| {
             let commands: Vec<_> = turn.into_iter().map(|index| &batch[index]).collect();
             let rows = connection.immediate_transaction(|connection| commit::write(connection, &commands))?;

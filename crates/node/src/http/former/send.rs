@@ -3,20 +3,19 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
-use switchboard_protocol::client_frame::{check_message, parse_id};
+use switchboard_protocol::client_frame::{SendMessage, check_message, parse_id};
 use switchboard_protocol::former::Sent;
 use switchboard_protocol::{AttachmentId, ErrorCode, MessageId, Status, Target, UserId};
-use switchboard_store::{Command, Event, FileLabel, Outcome, Refusal, SendCommand};
+use switchboard_store::{Command, Event, FileLabel, Outcome, Refusal};
 
 use super::{FormerError, redirect};
 use crate::attachments::Form;
-use crate::commands::{explain, too_fast, unknown_outcome};
+use crate::commands::{explain, of_parts, too_fast, unknown_outcome};
 use crate::http::NodeData;
 use crate::http::attachments::{keep, read_form};
 use crate::http::caller::{admit, authenticate};
 use crate::problem::ApiError;
 use crate::state::Node;
-use crate::writer::WriterHandle;
 
 pub(super) async fn send(
     node: NodeData,
@@ -69,17 +68,16 @@ async fn send_form(node: &Node, sender: UserId, form: &Form<AttachmentId>) -> Re
     check_pace(node, sender, recipients.len())?;
     let files = share(node, sender, form, recipients.len()).await?;
     let command = |(recipient, files): (&UserId, &Vec<FileLabel>)| {
-        Command::Send(SendCommand {
-            sender,
+        let message = SendMessage {
             to: Target::User(*recipient),
             subject: subject.to_owned(),
             content: content.to_owned(),
-            client_message_id: WriterHandle::generate_id(),
-            attachments: files.clone(),
-            reply_to: None,
-            mentions: Vec::new(),
-            only_in_groups: node.settings.only_in_groups,
-        })
+            client_message_id: None,
+            attachment_ids: Vec::new(),
+            reply_to_id: None,
+            mention_ids: Vec::new(),
+        };
+        of_parts(node, sender, message, files.clone())
     };
     let outcomes = carry_out_all(node, recipients.iter().zip(&files).map(command).collect()).await;
     let (mut message_ids, mut leftover, mut failure) = (Vec::new(), Vec::new(), None);
