@@ -2,7 +2,8 @@
 -- transaction. Its snapshot is newer than the locks, so what it reads of the locked mailboxes is the last word.
 -- What stands between `--[name` and `--]` is left out where the batch has none of it: see `Shape`.
 -- Nothing joins two intermediate results of the batch's size: a plan that knows no sizes would do so in a loop.
--- `+ 0` leaves no index of the entries but that by message, which is the right one at any size and with any statistics.
+-- `+ 0` leaves no index of the entries but that by message, which is the right one at any size and with any statistics, and
+-- a comparison of rows none of the members but that by both columns.
 WITH input AS MATERIALIZED (
     SELECT i.*, (extract(epoch FROM clock_timestamp()) * 1000000)::int8 AS at
     FROM unnest({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}, {12}, {13}, {14}, {15})
@@ -39,8 +40,10 @@ WITH input AS MATERIALIZED (
         WHEN a.peer <> a.actor AND (
             EXISTS (SELECT FROM blocks k WHERE k.blocker_id = a.peer AND k.blocked_id = a.actor)
             OR a.strict AND NOT EXISTS (
-                SELECT FROM members x JOIN members y ON y.conversation_id = x.conversation_id AND y.user_id = a.peer
-                    JOIN conversations g ON g.id = x.conversation_id AND g.kind = 2 WHERE x.user_id = a.actor)) THEN 9
+                SELECT FROM members x JOIN conversations g ON g.id = x.conversation_id AND g.kind = 2
+                    JOIN members y ON (y.conversation_id, y.user_id) >= (x.conversation_id, a.peer)
+                        AND (y.conversation_id, y.user_id) <= (x.conversation_id, a.peer)
+                WHERE x.user_id = a.actor)) THEN 9
         WHEN a.n_files <> (SELECT count(*) FROM taken t WHERE t.ord = a.ord) THEN 3
 --[rich
         WHEN a.reply IS NOT NULL AND NOT EXISTS (

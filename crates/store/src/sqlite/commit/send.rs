@@ -9,10 +9,7 @@ use crate::answer::{
     DONE_BEFORE, DONE_DIFFERENTLY, NO_SUCH_FILE, NO_SUCH_MENTION, NO_SUCH_MESSAGE, NO_SUCH_RECIPIENT,
 };
 use crate::model::{FileLabel, Send};
-use crate::schema::{
-    DIRECT, GROUP, attachments, blocks, conversations, kind, mailbox_entries as entries, mailboxes, members,
-    messages,
-};
+use crate::schema::{DIRECT, GROUP, attachments, blocks, conversations, kind, members, messages};
 
 diesel::alias!(members as others: Others);
 
@@ -123,10 +120,11 @@ impl Batch<'_> {
         if !self.may_take(actor, &send.attachments)? {
             return Ok(Some(NO_SUCH_FILE));
         }
-        if let Some(reply_to) = send.reply_to
-            && !self.has(actor, aim.conversation, reply_to.0)?
-        {
-            return Ok(Some(NO_SUCH_MESSAGE));
+        if let Some(reply_to) = send.reply_to {
+            let held = self.find_held(actor, reply_to.0)?;
+            if held.is_none_or(|held| Some(held.conversation) != aim.conversation) {
+                return Ok(Some(NO_SUCH_MESSAGE));
+            }
         }
         for UserId(mentioned) in &send.mentions {
             let is_there = match (aim.peer, aim.conversation) {
@@ -159,22 +157,6 @@ impl Batch<'_> {
             .filter(members::user_id.eq(actor))
             .filter(conversations::kind.eq(GROUP));
         Ok(!only_in_groups || select(exists(shared)).get_result(self.connection)?)
-    }
-
-    /// Whether a user has a message, and it is of this conversation.
-    fn has(&mut self, user: i64, conversation: Option<i64>, message: i64) -> QueryResult<bool> {
-        let Some(conversation) = conversation else {
-            return Ok(false);
-        };
-        let entry = entries::table
-            .inner_join(mailboxes::table.on(mailboxes::id.eq(entries::mailbox_id)))
-            .filter(entries::message_id.eq(message))
-            .filter(entries::conversation_id.eq(conversation))
-            .filter(entries::kind.le(kind::SENT))
-            .filter(entries::hidden_at.is_null())
-            .filter(mailboxes::owner_id.eq(user));
-        let is_there = select(exists(entry)).get_result(self.connection)?;
-        Ok(is_there && self.is_member_since(user, conversation, message)?)
     }
 
     fn write(&mut self, send: &Send, conversation: i64) -> QueryResult<i64> {
