@@ -97,13 +97,13 @@ fn replacements() -> Vec<(&'static str, &'static str)> {
         replacements.extend([
             ("SELECT ord, 1, peer, 1,", "SELECT ord, 1, everybody, 1,"),
             (
-                "CASE WHEN actor = peer THEN 0 ELSE 1 END FROM sent",
-                "1 FROM sent, (SELECT owner_id AS everybody FROM mailboxes WHERE owner_id > 0) m",
+                "CASE WHEN actor = peer THEN 0 ELSE 1 END, peer, NULL FROM sent",
+                "1, peer, NULL FROM sent, (SELECT owner_id AS everybody FROM mailboxes WHERE owner_id > 0) m",
             ),
         ]);
     }
     if sabotaged!("double_decrement") {
-        replacements.push(("-count(*)::int FROM marked", "-2 * count(*)::int FROM marked"));
+        replacements.push(("-count(*)::int AS unread", "-2 * count(*)::int AS unread"));
     }
     replacements
 }
