@@ -335,7 +335,7 @@ pub struct MessageData {
     /// In a group, to its sender: how many have read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_count: Option<i64>,
-    /// Reactions to it, in pages and lists; the frames of the mailbox bring them one by one.
+    /// Reactions to it, in pages of a conversation and of a search; the frames of the mailbox bring them one by one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<ReactionCount>,
 }

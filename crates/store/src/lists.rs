@@ -49,7 +49,8 @@ pub struct Lists {
 
 impl Store {
     /// Up to `limit` messages that a user received, and as many that they sent, before a message of their mailbox;
-    /// none if that message is not in it. Deleted ones are left out, and those of groups that they cannot see.
+    /// none if that message is not in it. Deleted ones are left out, and those of groups that they cannot see; reactions are
+    /// not looked up.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Interrupted`], and [`StoreError::Rejected`] for a message whose
@@ -71,8 +72,6 @@ impl Store {
             let list = if kind == i64::from(kind::RECEIVED) { &mut lists.received } else { &mut lists.sent };
             list.push(Listed { message, recipient_name });
         }
-        let listed = lists.received.iter_mut().chain(&mut lists.sent);
-        self.add_reactions(reader.id, listed.map(|listed| &mut listed.message).collect()).await?;
         Ok(lists)
     }
 
@@ -89,7 +88,7 @@ impl Store {
         messages(rows, reader)
     }
 
-    /// Gives each message the reactions to it, the one first that was set first.
+    /// Gives each message the reactions to it, the one first that was set first. None of them twice.
     pub(crate) async fn add_reactions(
         &self,
         reader: UserId,
@@ -112,8 +111,7 @@ impl Store {
             found.entry(message).or_default().push(ReactionCount { reaction, count, is_own });
         }
         for message in messages {
-            // A message to oneself stands in two lists.
-            message.reactions = found.get(&message.id.0).cloned().unwrap_or_default();
+            message.reactions = found.remove(&message.id.0).unwrap_or_default();
         }
         Ok(())
     }

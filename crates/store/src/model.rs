@@ -466,7 +466,7 @@ pub struct Message {
     pub edited_at: Option<Timestamp>,
     /// In a group, to its sender: how many have read it.
     pub read_count: Option<i64>,
-    /// Reactions to it; only in pages and lists.
+    /// Reactions to it; only in pages of a conversation and where a search has found it.
     pub reactions: Vec<ReactionCount>,
 }
 

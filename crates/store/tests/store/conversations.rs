@@ -360,7 +360,8 @@ async fn history_shows_reactions(store: Store) -> anyhow::Result<()> {
     assert_eq!(history[1].reactions, [count("a", 2, true), count("z", 1, false), count("m", 1, false)]);
     assert_eq!(history[0].reactions, []);
     let lists = store.lists(&reader, None, 10).await?;
-    assert_eq!(lists.sent[0].message, history[1]);
+    let without = Message { reactions: Vec::new(), ..history[1].clone() };
+    assert_eq!(lists.sent[0].message, without);
     assert_eq!(
         (lists.sent[0].recipient_name.as_str(), lists.received[0].recipient_name.as_str()),
         ("Us", "Us")
