@@ -33,7 +33,7 @@ pub(crate) fn is_done_by(asked: &ClientFrame, entry: &ServerFrame, user: UserId)
         }
         (ClientFrame::EditMessage(edit), ServerFrame::MessageEdited { message_id, content, .. }) => {
             let EditMessage { message_id: id, content: text, .. } = edit;
-            id == message_id && text == content
+            id == message_id && (text == content || text.trim().is_empty() && content.is_empty())
         }
         (ClientFrame::DeleteMessage { message_id: id }, ServerFrame::MessageDeleted { message_id, .. }) => {
             id == message_id

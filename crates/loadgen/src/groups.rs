@@ -58,11 +58,9 @@ async fn run_size(fleet: &Fleet, shape: &Shape, size: usize, pids: &[u32]) -> an
     });
     let connections: Vec<Connection> =
         Fleet::connect(configs.collect()).await.into_iter().collect::<anyhow::Result<_>>()?;
-    let making = connections.chunks(size).enumerate().map(|(nth, group)| {
-        let members = (nth * size..).take(size).map(|index| fleet.accounts[index].id).collect();
-        make(group[0].0.clone(), members)
-    });
-    let groups: Vec<ConversationId> = stream::iter(making).buffered(MAKING).try_collect().await?;
+    let clients: Vec<_> = connections.iter().map(|(client, _)| client.clone()).collect();
+    let ids: Vec<_> = fleet.accounts[..clients.len()].iter().map(|account| account.id).collect();
+    let groups = make_all(&clients, &ids, size).await?;
 
     let bout = Bout::new(&shape.window)?;
     let users = connections.into_iter().enumerate().map(|(index, connection)| {
@@ -75,6 +73,17 @@ async fn run_size(fleet: &Fleet, shape: &Shape, size: usize, pids: &[u32]) -> an
     let verdict = Verdict::of_groups(&records, size);
     report::print(&report::traffic(&bout.tally, &usage, &verdict))?;
     Ok(verdict.is_good())
+}
+
+/// Makes groups of this size of neighbours.
+pub(crate) async fn make_all(
+    clients: &[Client],
+    ids: &[UserId],
+    size: usize,
+) -> anyhow::Result<Vec<ConversationId>> {
+    let groups = clients.chunks(size).zip(ids.chunks(size));
+    let making = groups.map(|(clients, ids)| make(clients[0].clone(), ids.to_vec()));
+    stream::iter(making).buffered(MAKING).try_collect().await
 }
 
 /// Makes a group of these, the first of whom owns it.

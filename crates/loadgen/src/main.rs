@@ -5,6 +5,7 @@
 //! - [`user`]: one user, who sends to their partner and hears from them. [`pace`]: when they send.
 //! - [`inbox`]: the delivery check. [`tally`]: what all users count together.
 //! - [`groups`]: `groups`: messages to groups, by size.
+//! - [`presence`]: `presence`: users who watch each other.
 //! - [`idle`]: connections that only stand there.
 //! - [`process`]: CPU and memory of the nodes' processes. [`report`]: what is printed.
 
@@ -13,6 +14,7 @@ mod groups;
 mod idle;
 mod inbox;
 mod pace;
+mod presence;
 mod process;
 mod report;
 mod tally;
@@ -78,6 +80,12 @@ enum Command {
         #[command(flatten)]
         shape: groups::Shape,
     },
+    /// Makes groups whose members watch each other's presence: what that costs while nobody changes, and while some turn
+    /// away and back.
+    Presence {
+        #[command(flatten)]
+        shape: presence::Shape,
+    },
     /// Opens connections and holds them. Users are used in turn.
     Idle {
         /// How many.
@@ -121,6 +129,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
             traffic::run(&fleet, &shape, pace::Load::Closed { inflight }, &pids).await
         }
         Command::Groups { shape } => groups::run(&fleet, &shape, &pids).await,
+        Command::Presence { shape } => presence::run(&fleet, &shape, &pids).await,
         Command::Idle { connections, seconds } => idle::run(&fleet, connections, seconds, &pids).await,
     }
 }

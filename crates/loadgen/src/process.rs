@@ -1,10 +1,11 @@
 //! CPU and memory of processes, from `/proc`.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 
 /// The unit of CPU time in `/proc`: 100 a second on every architecture that Linux runs servers on.
 const TICKS_PER_SECOND: u32 = 100;
@@ -30,6 +31,40 @@ pub(crate) fn memory(pid: u32) -> anyhow::Result<Memory> {
     let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     let field = |name| kilobytes(&status, name).with_context(|| format!("{path} has no {name}"));
     Ok(Memory { resident: field("VmRSS:")? * 1024, peak: field("VmHWM:")? * 1024 })
+}
+
+/// What processes spend, and this one, from a start on.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    began: Instant,
+    processes: Vec<(String, u32, Option<Duration>)>,
+}
+
+impl Meter {
+    pub(crate) fn start(pids: &[u32]) -> Self {
+        let own = ("generator       ".to_owned(), std::process::id());
+        let others = pids.iter().map(|pid| (format!("pid {pid:<12}"), *pid));
+        let processes = others.chain([own]).map(|(name, pid)| (name, pid, cpu(pid).ok()));
+        Self { began: Instant::now(), processes: processes.collect() }
+    }
+
+    /// A line for each process: how many hundredths of a core it took, and its memory.
+    pub(crate) fn end(self) -> String {
+        let (seconds, mut text) = (self.began.elapsed().as_secs_f64(), String::new());
+        for (name, pid, before) in self.processes {
+            let spent = cpu(pid).ok().zip(before).map(|(after, before)| after.saturating_sub(before));
+            let line = match spent.zip(memory(pid).ok()) {
+                Some((spent, memory)) => {
+                    let percent = 100.0 * spent.as_secs_f64() / seconds;
+                    format!("{percent:>6.1} % of a core, {:.1} MB", memory.resident as f64 / 1e6)
+                }
+                None => "is gone".to_owned(),
+            };
+            // Writing to a text cannot fail.
+            let _ = writeln!(text, "  {name} {line}");
+        }
+        text
+    }
 }
 
 /// Thousands of connections need as many descriptors; the soft limit is often 1024. If it cannot be raised,

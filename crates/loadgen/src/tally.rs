@@ -60,7 +60,7 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let histogram = Histogram::new(3).context("cannot make a histogram")?;
         Ok(Self { histogram: Mutex::new(histogram) })
     }
@@ -71,6 +71,11 @@ impl Latency {
             // The histogram grows as it must; only a value that no memory could hold is an error.
             let _ = self.locked().record(micros);
         }
+    }
+
+    /// Forgets what was recorded.
+    pub(crate) fn clear(&self) {
+        self.locked().reset();
     }
 
     /// How many were recorded.

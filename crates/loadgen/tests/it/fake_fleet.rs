@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
+    /// And nobody hears who turns away.
     Lose,
     Double,
     /// It comes after the one that follows it.
@@ -35,6 +36,8 @@ struct State {
     /// Their members, the first group first.
     groups: Vec<Vec<i64>>,
     delayed: Option<(i64, Value)>,
+    /// Who watches whom.
+    watched: Vec<(i64, i64)>,
 }
 
 impl FakeFleet {
@@ -85,8 +88,12 @@ impl FakeFleet {
 
     fn take(&self, user: i64, request: &Value) {
         let state = &mut *self.state.lock().unwrap();
-        if request["type"] == "create_group" {
-            return state.make_group(user, request);
+        match request["type"].as_str().unwrap() {
+            "create_group" => return state.make_group(user, request),
+            "watch_presence" => return state.watch(user, request),
+            "set_presence" if self.fault == Fault::Lose => return,
+            "set_presence" => return state.tell(user, &request["status"]),
+            _ => {}
         }
         state.n_messages += 1;
         let id = state.n_messages;
@@ -146,6 +153,22 @@ impl State {
             "unread_count": 0,
         });
         self.append(owner, joined);
+    }
+
+    /// All are online.
+    fn watch(&mut self, user: i64, request: &Value) {
+        for other in request["user_ids"].as_array().unwrap() {
+            self.watched.push((user, other.as_i64().unwrap()));
+            let presence = json!({"type": "presence", "user_id": other, "status": "online"});
+            self.users[&user].1.try_send(presence).unwrap();
+        }
+    }
+
+    fn tell(&self, user: i64, status: &Value) {
+        for (watcher, _) in self.watched.iter().filter(|(_, other)| *other == user) {
+            let presence = json!({"type": "presence", "user_id": user, "status": status});
+            self.users[watcher].1.try_send(presence).unwrap();
+        }
     }
 
     fn append(&mut self, user: i64, mut entry: Value) {

@@ -15,6 +15,9 @@ const RUN: [&str; 9] =
 
 const GROUPS: [&str; 6] = ["groups", "--members", "2,4", "--seconds", "0.3", "--warmup=0.1"];
 
+const PRESENCE: [&str; 9] =
+    ["presence", "--members", "2", "--rate", "10", "--seconds", "0.5", "--settle", "0.5"];
+
 const IDLE: [&str; 5] = ["idle", "--connections", "10", "--seconds", "0.1"];
 
 /// Runs the binary; the result are its exit status and what it printed.
@@ -65,6 +68,16 @@ async fn groups_are_made_and_written_to() {
         1,
         "lost 1",
     );
+}
+
+#[tokio::test]
+async fn presence_is_watched_and_changes() {
+    let result = load(Fault::None, &PRESENCE).await;
+    for line in ["4 users in groups of 2: 4 places", "some change, 0.5 s: 5 changes, 5 notices", "wrong 0"] {
+        check(&result, 0, line);
+    }
+    // All four turn away, and one is back.
+    check(&load(Fault::Lose, &PRESENCE).await, 1, "wrong 3");
 }
 
 #[tokio::test]

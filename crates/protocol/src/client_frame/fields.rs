@@ -181,8 +181,11 @@ impl Fields<'_> {
     fn edit_message(&self) -> Result<EditMessage, Refusal> {
         let message_id = self.message()?;
         let subject = self.subject.map(|value| text_of("subject", value)).transpose()?;
-        let content = text("content", self.content)?;
-        // A message with files may lose its text: whether it has any, the store knows.
+        let mut content = text("content", self.content)?;
+        // A message with files may lose its text: whether it has any, the store knows. White space is none.
+        if content.trim().is_empty() {
+            content.clear();
+        }
         check_message(subject.as_deref().unwrap_or_default(), &content, 1)
             .map_err(|(code, message)| Refusal(code, message))?;
         Ok(EditMessage { message_id, content, subject })

@@ -151,6 +151,8 @@ fn what_is_done_to_a_message_is_checked() {
     check(&edit(r#""content": "a""#), Ok(edited("a", None)));
     // Without a text it may stand for its files: that, the store knows. And a subject may be taken away.
     check(&edit(r#""content": "", "subject": """#), Ok(edited("", Some(""))));
+    // White space alone is no text.
+    check(&edit(r#""content": " \n\u3000""#), Ok(edited("", None)));
     check(&edit(r#""subject": "a""#), Err(ErrorCode::MissingField));
     check(
         &edit(&format!(r#""content": "{}""#, "x".repeat(CONTENT_BYTES + 1))),
