@@ -38,19 +38,20 @@ impl Committer {
         batch: Arc<[Command]>,
         deadline: Instant,
     ) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes = vec![Outcome::Refused(Refusal::Busy); batch.len()];
-        let mut left: Vec<usize> = (0..batch.len()).collect();
+        let outcomes = vec![Outcome::Refused(Refusal::Busy); batch.len()];
+        let mut work = Work { batch, deadline, outcomes, held_up: HashSet::new() };
+        let mut left: Vec<usize> = (0..work.batch.len()).collect();
         let mut is_first = true;
         while !left.is_empty() {
-            let (turn, behind) = part(&batch, &left);
-            let mut result = self.take_turn(&batch, &turn, deadline, &mut outcomes).await;
+            let (turn, behind) = part(&work.batch, &left);
+            let mut result = self.take_turn(&mut work, &turn).await;
             if is_first {
                 result?;
                 (is_first, result) = (false, Ok(()));
             }
-            let (repeats, others) = sort(&batch, behind, &mut outcomes);
+            let (repeats, others) = sort(&work.batch, behind, &mut work.outcomes);
             if result.is_ok() {
-                result = self.take_turn(&batch, &repeats, deadline, &mut outcomes).await;
+                result = self.take_turn(&mut work, &repeats).await;
             }
             if let Err(error) = result {
                 // What the others came to is known, and must be told.
@@ -59,95 +60,68 @@ impl Committer {
             }
             left = others;
         }
-        Ok(outcomes)
+        Ok(work.outcomes)
     }
 
     /// Commits some of the batch and fills in their outcomes. What has had none is left as it was.
     ///
     /// Each class of commands has statements of its own, and so its own transactions: see [`stretches`].
-    async fn take_turn(
-        &mut self,
-        batch: &Arc<[Command]>,
-        turn: &[usize],
-        deadline: Instant,
-        outcomes: &mut [Outcome],
-    ) -> Result<(), StoreError> {
-        let mut is_first = true;
-        for stretch in stretches(batch, turn) {
-            match self.take_stretch(batch, &stretch, deadline, outcomes).await {
-                Err(error) if is_first => return Err(error),
+    async fn take_turn(&mut self, work: &mut Work, turn: &[usize]) -> Result<(), StoreError> {
+        for (nth, mut stretch) in stretches(&work.batch, turn).into_iter().enumerate() {
+            stretch.retain(|index| !work.is_held_up(*index));
+            let result = self.take_stretch(work, &stretch).await;
+            work.hold_up(&stretch);
+            match result {
+                Err(error) if nth == 0 => return Err(error),
                 // The rest stays without an outcome.
                 Err(_) => break,
-                Ok(()) => is_first = false,
+                Ok(()) => {}
             }
         }
+        work.hold_up(turn);
         Ok(())
     }
 
-    async fn take_stretch(
-        &mut self,
-        batch: &Arc<[Command]>,
-        turn: &[usize],
-        deadline: Instant,
-        outcomes: &mut [Outcome],
-    ) -> Result<(), StoreError> {
-        if turn.is_empty() || Instant::now() >= deadline {
+    async fn take_stretch(&mut self, work: &mut Work, turn: &[usize]) -> Result<(), StoreError> {
+        if turn.is_empty() || work.is_late() {
             return Ok(());
         }
-        match self.attempt(batch, turn, deadline).await {
+        match self.attempt(work, turn).await {
             Ok(committed) => {
                 for (index, outcome) in turn.iter().zip(committed) {
-                    outcomes[*index] = outcome;
+                    work.outcomes[*index] = outcome;
                 }
             }
             Err(StoreError::Rejected(_) | StoreError::Interrupted(_)) => {
-                self.take_one_by_one(batch, turn, deadline, outcomes).await?;
+                self.take_one_by_one(work, turn).await?;
             }
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    /// Commits each alone, in their order. One behind another of the same actor that is held up is left as it was: it would
-    /// overtake that.
-    async fn take_one_by_one(
-        &mut self,
-        batch: &Arc<[Command]>,
-        turn: &[usize],
-        deadline: Instant,
-        outcomes: &mut [Outcome],
-    ) -> Result<(), StoreError> {
-        let mut held_up = HashSet::new();
+    /// Commits each alone, in their order.
+    async fn take_one_by_one(&mut self, work: &mut Work, turn: &[usize]) -> Result<(), StoreError> {
         for (nth, index) in turn.iter().enumerate() {
-            if Instant::now() >= deadline {
+            if work.is_late() {
                 break;
             }
-            let actor = batch[*index].actor();
-            if held_up.contains(&actor) {
+            if work.is_held_up(*index) {
                 continue;
             }
-            match self.commit_one(batch, *index, deadline).await {
-                Ok(outcome) => {
-                    if outcome == Outcome::Refused(Refusal::Busy) {
-                        held_up.insert(actor);
-                    }
-                    outcomes[*index] = outcome;
-                }
+            match self.commit_one(work, *index).await {
+                Ok(outcome) => work.outcomes[*index] = outcome,
                 Err(error) if nth == 0 => return Err(error),
                 // What those before it came to is known, and must be told.
                 Err(_) => break,
             }
+            work.hold_up(&[*index]);
         }
         Ok(())
     }
 
-    async fn commit_one(
-        &mut self,
-        batch: &Arc<[Command]>,
-        index: usize,
-        deadline: Instant,
-    ) -> Result<Outcome, StoreError> {
-        let refusal = match self.attempt(batch, &[index], deadline).await {
+    async fn commit_one(&mut self, work: &Work, index: usize) -> Result<Outcome, StoreError> {
+        let refusal = match self.attempt(work, &[index]).await {
             Ok(mut outcomes) => return Ok(outcomes.pop().unwrap_or(Outcome::Refused(Refusal::Failed))),
             Err(StoreError::Rejected(error)) => {
                 tracing::error!("the store refused a command: {error}");
@@ -162,19 +136,40 @@ impl Committer {
         Ok(Outcome::Refused(refusal))
     }
 
-    async fn attempt(
-        &mut self,
-        batch: &Arc<[Command]>,
-        turn: &[usize],
-        deadline: Instant,
-    ) -> Result<Vec<Outcome>, StoreError> {
+    async fn attempt(&mut self, work: &Work, turn: &[usize]) -> Result<Vec<Outcome>, StoreError> {
         match &*self.store.backend {
             Backend::Postgres(postgres) => {
-                let commands: Vec<_> = turn.iter().map(|index| &batch[*index]).collect();
-                self.postgres.commit(postgres, &commands, deadline).await
+                let commands: Vec<_> = turn.iter().map(|index| &work.batch[*index]).collect();
+                self.postgres.commit(postgres, &commands, work.deadline).await
             }
-            Backend::Sqlite(sqlite) => sqlite.commit(Arc::clone(batch), turn.to_vec()).await,
+            Backend::Sqlite(sqlite) => sqlite.commit(Arc::clone(&work.batch), turn.to_vec()).await,
         }
+    }
+}
+
+/// A batch, and how far it is.
+struct Work {
+    batch: Arc<[Command]>,
+    /// Nothing is begun after it.
+    deadline: Instant,
+    outcomes: Vec<Outcome>,
+    /// Whose command stays without an outcome. What they asked for after it would overtake it.
+    held_up: HashSet<UserId>,
+}
+
+impl Work {
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    fn is_held_up(&self, index: usize) -> bool {
+        self.held_up.contains(&self.batch[index].actor())
+    }
+
+    /// Notes whose of these commands, which had their turn, is held up.
+    fn hold_up(&mut self, turn: &[usize]) {
+        let busy = |index: &&usize| self.outcomes[**index] == Outcome::Refused(Refusal::Busy);
+        self.held_up.extend(turn.iter().filter(busy).map(|index| self.batch[*index].actor()));
     }
 }
 
@@ -227,22 +222,29 @@ struct Behind {
 }
 
 /// Parts what is left of a batch into commands of which none touches what another does, and those behind them, which
-/// must see what those did.
+/// must see what those did. Behind them is also what the actor of one of these asked for later.
 fn part(batch: &[Command], left: &[usize]) -> (Vec<usize>, Vec<Behind>) {
     let mut firsts = HashMap::with_capacity(left.len());
+    let mut waiting: HashMap<UserId, usize> = HashMap::new();
     let (mut turn, mut behind) = (Vec::with_capacity(left.len()), Vec::<Behind>::new());
     for &index in left {
         let command = &batch[index];
         let first = keys(command).find_map(|key| Some((*firsts.get(&key)?, matches!(key, Key::Send(..)))));
-        match first {
-            Some((first, same_id)) => {
+        let (first, is_repeat) = match (first, waiting.get(&command.actor())) {
+            (Some((first, same_id)), _) => {
                 // What is set, taken back and set again is no repeat: the last says how it ends.
                 let is_between = |other: &Behind| other.first == first && !other.is_repeat;
                 let is_undone = class(command) == Class::OfMessage && behind.iter().any(is_between);
-                let is_repeat = same_id || batch[first] == *command && !is_undone;
-                behind.push(Behind { index, first, is_repeat });
+                (Some(first), same_id || batch[first] == *command && !is_undone)
             }
+            (None, own) => (own.copied(), false),
+        };
+        match first {
+            Some(first) => behind.push(Behind { index, first, is_repeat }),
             None => turn.push(index),
+        }
+        if first.is_some() && !is_repeat {
+            waiting.entry(command.actor()).or_insert(index);
         }
         for key in keys(command) {
             firsts.entry(key).or_insert(index);
@@ -325,5 +327,19 @@ mod tests {
         assert_eq!(turn, [0, 2, 3, 4]);
         let behind: Vec<_> = behind.iter().map(|it| (it.index, it.first, it.is_repeat)).collect();
         assert_eq!(behind, [(1, 0, true), (5, 2, false), (6, 4, false)]);
+        // What the actor of one that waits asked for after it waits too, but for what changes nothing.
+        let batch = [
+            delete(1, 7),
+            read(2, &[1]),
+            delete(2, 7),
+            delete(2, 8),
+            read(2, &[1]),
+            delete(1, 9),
+            delete(2, 8),
+        ];
+        let (turn, behind) = part(&batch, &[0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(turn, [0, 1, 5]);
+        let behind: Vec<_> = behind.iter().map(|it| (it.index, it.first, it.is_repeat)).collect();
+        assert_eq!(behind, [(2, 0, false), (3, 2, false), (4, 1, true), (6, 3, true)]);
     }
 }

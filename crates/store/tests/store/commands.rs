@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::FutureExt;
 use switchboard_protocol::{MailboxId, MessageId, Seq, UserId};
-use switchboard_store::{Command, Edit, Entry, Event, Outcome, Refusal, SendCommand, Store};
+use switchboard_store::{Command, Edit, Entry, Event, Outcome, OwnAct, Refusal, SendCommand, Store};
 
 use tokio::time::Instant;
 
@@ -27,6 +27,9 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("what_stands_behind_one_that_waits", |store| what_stands_behind_one_that_waits(store).boxed()),
     ("what_is_set_back_and_forth_ends_as_the_last_says", |store| {
         what_is_set_back_and_forth_ends_as_the_last_says(store).boxed()
+    }),
+    ("one_that_waits_is_not_overtaken_by_its_actor", |store| {
+        one_that_waits_is_not_overtaken_by_its_actor(store).boxed()
     }),
     ("two_committers_race", |store| two_committers_race(store).boxed()),
     ("history_is_for_members", |store| history_is_for_members(store).boxed()),
@@ -57,6 +60,23 @@ fn read_all<'a>(reader: i64, messages: impl Iterator<Item = &'a MessageId>) -> C
 
 fn delete(actor: i64, message: MessageId) -> Command {
     Command::Delete { actor: UserId(actor), message }
+}
+
+fn react(actor: i64, message: MessageId, is_set: bool) -> Command {
+    let (actor, reaction) = (UserId(actor), "+".to_owned());
+    Command::React { actor, message, reaction, is_set, only_in_groups: false }
+}
+
+fn edit(actor: i64, message: MessageId, content: &str) -> Command {
+    Command::Edit(Edit {
+        actor: UserId(actor),
+        message,
+        subject: None,
+        content: content.to_owned(),
+        within: i64::MAX,
+        keep: true,
+        only_in_groups: false,
+    })
 }
 
 pub(crate) fn deadline() -> Instant {
@@ -384,27 +404,31 @@ async fn what_stands_behind_one_that_waits(store: Store) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// An edit stands behind what another does to the message, and a mark behind one that overlaps.
+async fn one_that_waits_is_not_overtaken_by_its_actor(store: Store) -> anyhow::Result<()> {
+    let sends = vec![send(1, 2, "a", "one"), send(1, 2, "b", "two")];
+    let ids: Vec<_> = commit(&store, sends).await?.iter().map(message_id).collect();
+    let batch = vec![
+        react(2, ids[0], true),
+        edit(1, ids[0], "three"),
+        send(1, 2, "c", "four"),
+        read(2, ids[0]),
+        read_all(2, ids.iter()),
+        Command::Own { user: UserId(2), act: OwnAct::Receipts { send: false } },
+    ];
+    let outcomes = commit(&store, batch).await?;
+    let place = |nth: usize| committed(&outcomes[nth])[0].seq;
+    assert!(place(1) < place(2), "{outcomes:?}");
+    assert!(place(4) < place(5), "{outcomes:?}");
+    // What was read before they were turned off is told.
+    assert_eq!(committed(&outcomes[4]).len(), 2, "{outcomes:?}");
+    Ok(())
+}
+
 /// The third is the same as the first, and yet no repeat of it.
 async fn what_is_set_back_and_forth_ends_as_the_last_says(store: Store) -> anyhow::Result<()> {
     let message = message_id(&commit(&store, vec![send(1, 2, "a", "one")]).await?[0]);
-    let react = |is_set| Command::React {
-        actor: UserId(2),
-        message,
-        reaction: "+".to_owned(),
-        is_set,
-        only_in_groups: false,
-    };
-    let edit = |content: &str| {
-        Command::Edit(Edit {
-            actor: UserId(1),
-            message,
-            subject: None,
-            content: content.to_owned(),
-            within: i64::MAX,
-            keep: true,
-            only_in_groups: false,
-        })
-    };
+    let (react, edit) = (|is_set| react(2, message, is_set), |content| edit(1, message, content));
     let batch = vec![react(true), react(false), react(true), edit("two"), edit("one"), edit("two")];
     let outcomes = commit(&store, batch).await?;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Committed(_))), "{outcomes:?}");

@@ -1,8 +1,8 @@
 //! What mailboxes should say: the store's promises, without a store.
 //!
 //! The commands of a batch are taken in their order, but for what no transaction does twice, and for what has transactions
-//! of its own. A command that touches what one before it touches waits until that is done, and those that wait come after
-//! the others.
+//! of its own. A command that touches what one before it touches waits until that is done, with all that its actor asked for
+//! after it; those that wait come after the others.
 
 mod groups;
 mod log;
@@ -17,7 +17,7 @@ use switchboard_store::{Account, Command, Entry, Event, Head, Message, Outcome, 
 
 use groups::Group;
 use log::{Line, Log};
-use order::{in_order, touch};
+use order::{Behind, Parted, in_order, part};
 
 pub(crate) struct Model {
     logs: HashMap<UserId, Log>,
@@ -71,28 +71,18 @@ impl Model {
         let before: HashMap<_, _> = self.logs.iter().map(|(user, log)| (*user, log.lines.len())).collect();
         let mut left: Vec<usize> = (0..batch.len()).collect();
         while !left.is_empty() {
-            let behind = |index: &usize| {
-                let first = left.iter().find(|first| touch(&batch[**first], &batch[*index]));
-                first.copied().filter(|first| first < index)
-            };
-            let turn: Vec<usize> = left.iter().copied().filter(|index| behind(index).is_none()).collect();
+            let Parted { turn, behind } = part(batch, &left);
             for index in in_order(batch, turn) {
                 self.take_one(&batch[index], &outcomes[index])?;
             }
             let mut others = Vec::new();
-            for (index, first) in left.iter().filter_map(|index| Some((*index, behind(index)?))) {
-                let is_same = batch[index] == batch[first];
-                let is_send = matches!(batch[index], Command::Send(_));
-                // What one sets and takes back is set again behind that.
-                let stands_behind = |other: &usize| touch(&batch[*other], &batch[index]);
-                let waits = others.contains(&first)
-                    || !is_send && others.iter().any(stands_behind) && is_of_message(&batch[index]);
+            for Behind { index, first, is_repeat } in behind {
                 match &outcomes[first] {
-                    _ if !is_same && !is_send || waits => others.push(index),
+                    _ if !is_repeat || others.contains(&first) => others.push(index),
                     Outcome::Refused(Refusal::ClientMessageIdReused)
                     | Outcome::Committed(_)
                     | Outcome::Repeated(_) => self.take_one(&batch[index], &outcomes[index])?,
-                    refused if is_same => ensure!(outcomes[index] == *refused),
+                    refused if batch[index] == batch[first] => ensure!(outcomes[index] == *refused),
                     _ => ensure!(outcomes[index] == Outcome::Refused(Refusal::Busy)),
                 }
             }
@@ -235,10 +225,6 @@ impl Model {
         let held = self.messages.iter().filter(move |(message, _)| self.has(user, **message));
         held.map(|(message, letter)| (*message, letter.versions.iter().rev().map(String::as_str).collect()))
     }
-}
-
-fn is_of_message(command: &Command) -> bool {
-    matches!(command, Command::Delete { .. } | Command::Edit(_) | Command::React { .. })
 }
 
 /// Of what was done before, the entry of then, at one of these places; of what never was, nothing.

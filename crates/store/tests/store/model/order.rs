@@ -41,8 +41,45 @@ pub(super) fn in_order(batch: &[Command], mut turn: Vec<usize>) -> Vec<usize> {
     turn
 }
 
+/// Commands of a batch.
+pub(super) struct Parted {
+    /// Of which none waits.
+    pub(super) turn: Vec<usize>,
+    pub(super) behind: Vec<Behind>,
+}
+
+/// One that waits for another.
+pub(super) struct Behind {
+    pub(super) index: usize,
+    pub(super) first: usize,
+    /// Whether it asks for what that did, with nothing between them that undoes it.
+    pub(super) is_repeat: bool,
+}
+
+pub(super) fn part(batch: &[Command], left: &[usize]) -> Parted {
+    let (mut turn, mut behind) = (Vec::new(), Vec::<Behind>::new());
+    for &index in left {
+        let command = &batch[index];
+        let waiting = |it: &&Behind| !it.is_repeat && batch[it.index].actor() == command.actor();
+        let first =
+            left.iter().copied().find(|first| touch(&batch[*first], command)).filter(|it| *it < index);
+        let is_undone = |first| behind.iter().any(|it| !it.is_repeat && it.first == first);
+        match (first, behind.iter().find(waiting)) {
+            (Some(first), _) => {
+                let is_same =
+                    batch[first] == *command && !(kind(command) == Kind::OfMessage && is_undone(first));
+                let is_repeat = is_same || matches!(command, Command::Send(_));
+                behind.push(Behind { index, first, is_repeat });
+            }
+            (None, Some(own)) => behind.push(Behind { index, first: own.index, is_repeat: false }),
+            (None, None) => turn.push(index),
+        }
+    }
+    Parted { turn, behind }
+}
+
 /// Whether no transaction does both.
-pub(super) fn touch(one: &Command, other: &Command) -> bool {
+fn touch(one: &Command, other: &Command) -> bool {
     match (one, other) {
         (Command::Send(one), Command::Send(other)) => {
             (one.sender, &one.client_message_id) == (other.sender, &other.client_message_id)
