@@ -192,6 +192,24 @@ pub(crate) async fn one_locked_mailbox_spoils_no_other(store: Store, url: &str) 
     Ok(())
 }
 
+/// Nothing that its sender asked for after a message overtakes it while a mailbox is locked, in whatever transaction.
+pub(crate) async fn one_held_up_is_not_overtaken(store: Store, url: &str) -> anyhow::Result<()> {
+    let message = message_id(&commit(&store, vec![send(1, 2, "a", "one")]).await?[0]);
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    client.batch_execute("BEGIN; SELECT * FROM mailboxes WHERE owner_id = 5 FOR UPDATE").await?;
+    let batch =
+        vec![send(1, 5, "b", "x"), edit(1, message, "two"), edit(2, message, "three"), send(1, 2, "c", "x")];
+    let outcomes = commit(&store, batch.clone()).await?;
+    let busy = Outcome::Refused(Refusal::Busy);
+    let others = Outcome::Refused(Refusal::NotFound);
+    assert_eq!(outcomes, [busy.clone(), busy.clone(), others, busy]);
+    client.batch_execute("ROLLBACK").await?;
+    let outcomes = commit(&store, batch).await?;
+    assert!(matches!(outcomes[1], Outcome::Committed(_)), "{outcomes:?}");
+    Ok(())
+}
+
 async fn a_batch_keeps_its_order(store: Store) -> anyhow::Result<()> {
     let mut batch = Vec::new();
     for n in 0..300 {

@@ -90,7 +90,7 @@ fn main() {
             })
         }));
     }
-    let with_url: [(&str, OnUrl); 5] = [
+    let with_url: [(&str, OnUrl); 6] = [
         (expanded, |store, url| later(store, url, upgrades::an_expanded_schema_serves_this_version).boxed()),
         (later_kind, |store, url| {
             later(store, url, upgrades::an_entry_of_a_later_kind_is_not_skipped).boxed()
@@ -99,6 +99,9 @@ fn main() {
         (lists, |store, url| lists::cost_on_postgres(store, url).boxed()),
         ("one_locked_mailbox_spoils_no_other", |store, url| {
             commands::one_locked_mailbox_spoils_no_other(store, url).boxed()
+        }),
+        ("one_held_up_is_not_overtaken", |store, url| {
+            commands::one_held_up_is_not_overtaken(store, url).boxed()
         }),
     ];
     for (name, test) in with_url {
