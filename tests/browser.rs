@@ -1,4 +1,4 @@
-//! The page in a real browser, two people on two nodes: `tests/browser`, which is JavaScript.
+//! The page, and the client that it could be made of, in a real browser on two nodes: `tests/browser`, which is JavaScript.
 //!
 //! It needs `node`, `chromium` and what `npm ci` installs there; where one is missing it is ignored.
 
@@ -16,19 +16,22 @@ use tokio::time::timeout;
 use crate::BOTH;
 use crate::harness::{Cluster, Pair, servers};
 
-/// All of it; each wait within it has a bound of its own.
+/// All of a file; each wait within it has a bound of its own.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// What is tested, and where.
+const FILES: [(&str, &str); 2] =
+    [("the_page_in_a_browser", "page.test.mjs"), ("the_client_in_a_browser", CLIENT)];
+const CLIENT: &str = "client.test.mjs";
 
 pub(crate) fn trials(runtime: &Arc<Runtime>) -> Vec<Trial> {
-    let trial = |pair: &Pair| {
-        let (runtime, pair) = (Arc::clone(runtime), *pair);
-        let trial = Trial::test(format!("{pair:?}::the_page_in_a_browser"), move || {
-            Ok(runtime.block_on(the_page_in_a_browser(pair))?)
-        });
+    let trial = |pair: Pair, (name, file): (&str, &'static str)| {
+        let runtime = Arc::clone(runtime);
+        let trial =
+            Trial::test(format!("{pair:?}::{name}"), move || Ok(runtime.block_on(in_a_browser(pair, file))?));
         let without_servers = pair == Pair::PostgresRedis && !servers::missing().is_empty();
         trial.with_ignored_flag(!servers::required() && (without_servers || !is_installed()))
     };
-    BOTH.iter().map(trial).collect()
+    BOTH.iter().flat_map(|pair| FILES.map(|file| trial(*pair, file))).collect()
 }
 
 fn folder() -> PathBuf {
@@ -41,13 +44,17 @@ fn is_installed() -> bool {
     is_program("node") && has_browser && folder().join("node_modules/playwright-core").is_dir()
 }
 
-async fn the_page_in_a_browser(pair: Pair) -> anyhow::Result<()> {
-    let cluster = Cluster::start(pair, &[]).await?;
+async fn in_a_browser(pair: Pair, file: &str) -> anyhow::Result<()> {
+    let mut cluster = Cluster::start(pair, &[]).await?;
     let urls = format!("http://{},http://{}", cluster.address(0), cluster.address(1));
+    // The last test of the client kills a node, if it is a process of its own.
+    let kills = file == CLIENT && pair == Pair::PostgresRedis;
+    let victim = if kills { cluster.pid(0).to_string() } else { String::new() };
     let test = Command::new("node")
-        .arg("--test")
+        .args(["--test", file])
         .current_dir(folder())
         .env("SWITCHBOARD_URLS", urls)
+        .env("SWITCHBOARD_VICTIM", victim)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
@@ -56,5 +63,8 @@ async fn the_page_in_a_browser(pair: Pair) -> anyhow::Result<()> {
     let (said, complained) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{said}\n{complained}");
+    if kills {
+        cluster.kill_node(0).await?;
+    }
     cluster.finish().await
 }

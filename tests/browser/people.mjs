@@ -11,12 +11,12 @@ import { chromium } from 'playwright-core';
 export const DEADLINE_MS = 15_000;
 
 /** Waits until `condition` gives something true, and gives that. */
-export async function until(what, condition) {
-  const end = Date.now() + DEADLINE_MS;
+export async function until(what, condition, ms = DEADLINE_MS) {
+  const end = Date.now() + ms;
   for (;;) {
     const found = await condition();
     if (found) return found;
-    if (Date.now() > end) assert.fail(`waited ${DEADLINE_MS} ms in vain: ${what}`);
+    if (Date.now() > end) assert.fail(`waited ${ms} ms in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

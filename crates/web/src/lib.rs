@@ -1,10 +1,11 @@
-//! The page, embedded in the binary: plain HTML, CSS and ES modules from the folder `page`, as they are.
+//! The page and the browser client, embedded in the binary: plain HTML, CSS and ES modules from the folders `page` and
+//! `client`, as they are.
 //!
 //! The node serves each of [`ASSETS`] under its path, with [`CONTENT_SECURITY_POLICY`]. Names carry no hash, so the
 //! node should have browsers ask again each time (`Cache-Control: no-cache` with an `ETag`): modules of two
 //! versions do not go together.
 //!
-//! To add a module: put it into `page`, name it in [`ASSETS`], import it by its relative name.
+//! To add a module: put it into its folder, name it in [`ASSETS`], import it by its relative name.
 
 /// What the page may do. Scripts, styles and connections come from its own origin alone, nothing stands inline, no
 /// text becomes markup (trusted types, of which there are none), and nobody may frame it. `'self'` covers the
@@ -41,6 +42,19 @@ pub const ASSETS: &[Asset] = &[
     module("/assets/api.js", include_bytes!("../page/api.js")),
     module("/assets/composer.js", include_bytes!("../page/composer.js")),
     module("/assets/view.js", include_bytes!("../page/view.js")),
+    module("/client/connection.js", include_bytes!("../client/connection.js")),
+    module("/client/environment.js", include_bytes!("../client/environment.js")),
+    module("/client/events.js", include_bytes!("../client/events.js")),
+    module("/client/follower.js", include_bytes!("../client/follower.js")),
+    module("/client/http.js", include_bytes!("../client/http.js")),
+    module("/client/link.js", include_bytes!("../client/link.js")),
+    module("/client/log.js", include_bytes!("../client/log.js")),
+    module("/client/outbox.js", include_bytes!("../client/outbox.js")),
+    module("/client/session.js", include_bytes!("../client/session.js")),
+    module("/client/storage.js", include_bytes!("../client/storage.js")),
+    module("/client/switchboard.js", include_bytes!("../client/switchboard.js")),
+    module("/client/tabs.js", include_bytes!("../client/tabs.js")),
+    module("/client/transports.js", include_bytes!("../client/transports.js")),
 ];
 
 const fn module(path: &'static str, body: &'static [u8]) -> Asset {
@@ -144,8 +158,9 @@ mod tests {
         }
         for (path, script) in of_type("text/javascript") {
             let imports = script.split(" from './").skip(1).chain(script.split("import('./").skip(1));
+            let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
             for name in imports.filter_map(|rest| rest.split_once('\'')).map(|(name, _)| name) {
-                assert!(is_served(&format!("/assets/{name}")), "{path}: {name}");
+                assert!(is_served(&format!("{folder}/{name}")), "{path}: {name}");
                 n_found += 1;
             }
         }
