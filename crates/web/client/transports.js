@@ -111,8 +111,8 @@ export const stream = (api, environment) => ({
 
 /** @param {string} event @returns {Frame[]} none of a comment */
 function framesOf(event) {
-  const data = event.split('\n').filter((field) => field.startsWith('data:'));
-  return data.map((field) => JSON.parse(field.slice('data:'.length)));
+  const data = event.split('\n').filter((field) => /^data:/.test(field));
+  return data.map((field) => JSON.parse(field.replace(/^data:/, '')));
 }
 
 /** @param {Api} api @param {Environment} environment @returns {Transport} */
