@@ -3,6 +3,8 @@
 //! There is no timer: the first command of an idle writer is committed at once, and under load batches grow by
 //! themselves. After a commit the entries go to this node's hub and to the channel layer, then the answers.
 
+mod slices;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +12,13 @@ use fail::fail_point;
 use switchboard_channel_layer::Publication;
 use switchboard_store::{Command, Committer, Event, Outcome, OwnAct, SendCommand, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::Span;
 use tracing::field::Empty;
 
+use self::slices::slices;
 use crate::hub::{HubHandle, Surroundings, stopping};
 use crate::metrics::Metrics;
 use crate::packet::{Origin, Packet};
@@ -207,18 +211,12 @@ impl Writer {
 
     /// Tells the hub and the other nodes.
     async fn announce(&self, outcomes: &[Outcome], waiting: &[Waiting], tried_again: bool) {
-        let mut packets = Vec::with_capacity(outcomes.len() * 2);
         let (mut messages, mut repeated, mut refused) = (0, 0, 0);
-        for (outcome, Waiting { origin, .. }) in outcomes.iter().zip(waiting) {
+        for outcome in outcomes {
             match outcome {
                 Outcome::Committed(entries) => {
                     let is_message = entries.iter().any(|entry| matches!(entry.event, Event::Sent(_)));
                     messages += u64::from(is_message);
-                    match Packet::of_change(entries, origin) {
-                        Ok(more) => packets.extend(more),
-                        // The entries are durable, and the sweep delivers them.
-                        Err(error) => tracing::error!("an entry cannot be written as JSON: {error}"),
-                    }
                 }
                 Outcome::Repeated(entry) => {
                     repeated += 1;
@@ -234,6 +232,20 @@ impl Writer {
         self.count("repeated", repeated);
         self.count("refused", refused);
         self.count("committed", outcomes.len() - repeated - refused);
+        let changes = outcomes.iter().zip(waiting).filter_map(|(outcome, waiting)| match outcome {
+            Outcome::Committed(entries) => Some((entries.as_slice(), &waiting.origin)),
+            Outcome::Repeated(_) | Outcome::Refused(_) => None,
+        });
+        for (index, packets) in slices(changes).enumerate() {
+            if index > 0 {
+                // Who takes what was announced before is to have the time for it.
+                yield_now().await;
+            }
+            self.announce_slice(packets).await;
+        }
+    }
+
+    async fn announce_slice(&self, mut packets: Vec<Packet>) {
         sabotage::spoil(&mut packets);
         let publication = |packet: &Packet| Publication {
             channel: self.surroundings.channel(packet.mailbox),
