@@ -28,7 +28,7 @@ use tracing::{Instrument, Span};
 pub(crate) use self::record::Record;
 use self::requests::{PresenceRequest, Requests, Taken};
 use self::unread::UnreadNotices;
-use self::watching::Watching;
+use self::watching::{Told, Watching};
 pub(crate) use self::writers::Writers;
 use crate::commands::Actor;
 use crate::drain::Share;
@@ -204,7 +204,10 @@ impl<'a, T: Transport> Session<'a, T> {
                 () = &mut leaving, if self.is_told => Err(CloseCode::Restart),
                 () = self.lease.ended() => Err(CloseCode::Revoked),
                 step = self.feed.next() => self.forward(step).await,
-                frames = self.watching.next(self.lease) => self.send_all(frames).await,
+                told = self.watching.next(self.lease) => match told {
+                    Told::Presence(frames) => self.send_all(frames).await,
+                    Told::Refused(refusal) => self.send(&refusal).await,
+                },
                 Some(answer) = self.requests.answers.next(), if !self.requests.answers.is_empty() => {
                     self.answer(answer).await
                 }
