@@ -32,7 +32,7 @@ use self::watching::{Told, Watching};
 pub(crate) use self::writers::Writers;
 use crate::commands::Actor;
 use crate::drain::Share;
-use crate::ephemeral::{Notice, author};
+use crate::ephemeral::{Notice, Word, author};
 use crate::feed::{Feed, Step};
 use crate::http::caller::time_until;
 use crate::limits::HandshakePlace;
@@ -299,12 +299,17 @@ impl<'a, T: Transport> Session<'a, T> {
 
     /// Hands over what is kept nowhere. Where it would have to wait for the credentials, it is dropped.
     async fn pass_on(&mut self, notices: VecDeque<Notice>) -> Result<(), CloseCode> {
+        if notices.iter().any(|notice| notice.word == Word::Rights) {
+            self.watching.check_soon();
+        }
         if !matches!(self.lease.confirmed().now_or_never(), Some(Ok(()))) {
             self.node.metrics.drops.of("ephemeral").inc_by(notices.len() as u64);
             return Ok(());
         }
-        for Notice { writing, frame, .. } in notices {
-            if self.writers.learn(writing) {
+        for notice in notices {
+            if let Word::Writing(writing, frame) = notice.word
+                && self.writers.learn(writing)
+            {
                 self.send_text(frame).await?;
                 self.node.metrics.ephemeral.of("delivered").inc();
             }
