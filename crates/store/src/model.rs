@@ -392,9 +392,9 @@ pub enum Event {
         /// Its conversation.
         conversation: ConversationId,
         /// The subject; may be empty.
-        subject: String,
-        /// The text.
-        content: String,
+        subject: Arc<str>,
+        /// The text. The entries of one edit share it.
+        content: Arc<str>,
         /// When.
         edited_at: Timestamp,
     },

@@ -139,7 +139,7 @@ pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
         },
         (kind::DELETED, Some(message)) => Event::Deleted { message },
         (kind::EDITED, Some(message)) => {
-            let (subject, content) = (text.1?, text.2?);
+            let (subject, content) = (text.1?.into(), text.2?.into());
             Event::Edited { message, conversation, subject, content, edited_at: Timestamp(at) }
         }
         (kind::REACTED, Some(message)) => {

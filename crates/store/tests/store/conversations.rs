@@ -278,7 +278,7 @@ async fn a_log_says_what_holds_now(store: Store) -> anyhow::Result<()> {
     };
     let texts: Vec<_> = edits.iter().map(texts).collect();
     // Each says when, but all the present text.
-    assert_eq!((texts[0].0.as_str(), texts[1].0.as_str()), ("now", "now"));
+    assert_eq!((&*texts[0].0, &*texts[1].0), ("now", "now"));
     assert!(texts[0].1 < texts[1].1 && sent.edited_at == Some(texts[1].1));
     let versions = store.versions(&reader, message).await?.context("is there")?;
     let said: Vec<_> = versions.iter().map(|Version { content, .. }| content.as_str()).collect();

@@ -17,7 +17,7 @@ impl Batch<'_> {
             return Ok(());
         };
         let subject = edit.subject.as_ref().unwrap_or(&held.subject);
-        let text = EditedText { subject: subject.clone(), content: edit.content.clone() };
+        let text = EditedText { subject: subject.as_str().into(), content: edit.content.as_str().into() };
         // Texts: writing them cannot fail.
         let detail = serde_json::to_string(&text).ok();
         let change = Change { conversation: held.conversation, message, actor, detail, ..Change::default() };
