@@ -11,6 +11,7 @@ mod conversations;
 mod groups;
 mod kit;
 mod lists;
+mod many_entries;
 mod model;
 mod of_message;
 mod plans;
@@ -69,7 +70,9 @@ fn main() {
     type OnUrl = for<'a> fn(Store, &'a str) -> BoxFuture<'a, anyhow::Result<()>>;
     let (expanded, later_kind) =
         ("an_expanded_schema_serves_this_version", "an_entry_of_a_later_kind_is_not_skipped");
-    let with_path: [(&str, OnUrl); 4] = [
+    let no_walk = "a_deletion_walks_no_reactions";
+    let with_path: [(&str, OnUrl); 5] = [
+        (no_walk, |store, path| later(store, path, many_entries::a_deletion_walks_no_reactions).boxed()),
         (expanded, |store, path| {
             later(store, path, upgrades::an_expanded_schema_serves_this_version).boxed()
         }),
@@ -90,7 +93,8 @@ fn main() {
             })
         }));
     }
-    let with_url: [(&str, OnUrl); 5] = [
+    let with_url: [(&str, OnUrl); 6] = [
+        (no_walk, |store, url| later(store, url, many_entries::a_deletion_walks_no_reactions).boxed()),
         (expanded, |store, url| later(store, url, upgrades::an_expanded_schema_serves_this_version).boxed()),
         (later_kind, |store, url| {
             later(store, url, upgrades::an_entry_of_a_later_kind_is_not_skipped).boxed()
