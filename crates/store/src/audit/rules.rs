@@ -230,6 +230,10 @@ pub(super) const OF_WHAT_STANDS_BESIDE: &[Rule] = &[
          WHERE m.id IS NULL OR m.deleted_at IS NOT NULL OR m.edited_at IS NULL OR v.edited_at > m.edited_at",
     ),
     (
+        "of a message no more than 100 texts before are kept",
+        "SELECT count(*) AS n FROM (SELECT 1 AS one FROM message_versions GROUP BY message_id HAVING count(*) > 100) v",
+    ),
+    (
         "nobody blocks themselves, or somebody who is not there",
         "SELECT count(*) AS n FROM blocks k LEFT JOIN users a ON a.id = k.blocker_id LEFT JOIN users b ON b.id = k.blocked_id
          WHERE a.id IS NULL OR b.id IS NULL OR a.id = b.id",

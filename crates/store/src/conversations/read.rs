@@ -8,6 +8,7 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
+use switchboard_protocol::limits::VERSIONS;
 use switchboard_protocol::{ConversationId, MailboxId, MessageId, Role, Timestamp, UserId};
 
 pub(crate) use self::people::acquainted;
@@ -87,6 +88,7 @@ impl Store {
         let query = message_versions::table
             .filter(message_versions::message_id.eq(message.0))
             .order(message_versions::edited_at.desc())
+            .limit(VERSIONS)
             .select((message_versions::subject, message_versions::content, message_versions::edited_at));
         let rows: Vec<(String, String, i64)> = read!(self, connection => query.load(connection))?;
         let version = |(subject, content, until)| Version { subject, content, until: Timestamp(until) };

@@ -76,6 +76,13 @@ WITH input AS MATERIALIZED (
 ), kept AS (
     INSERT INTO message_versions (message_id, edited_at, subject, content)
     SELECT message, at, subject_before, content_before FROM target WHERE kind = 6 AND keep
+), outdated AS (
+    -- So that with this one there are as many as are kept.
+    DELETE FROM message_versions v USING (
+        SELECT t.message, (SELECT w.edited_at FROM message_versions w WHERE w.message_id = t.message
+                           ORDER BY w.edited_at DESC LIMIT 1 OFFSET {13}) AS last
+        FROM target t WHERE t.kind = 6 AND t.keep OFFSET 0
+    ) t WHERE v.message_id = t.message AND v.edited_at <= t.last
 ), reacted AS (
     INSERT INTO reactions (message_id, user_id, reaction, created_at)
     SELECT message, actor, reaction, at FROM target WHERE kind = 7 AND is_set
