@@ -143,7 +143,10 @@ pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
     let (list, detail) = (list.as_deref(), detail.as_deref());
     let event = match (kind, message) {
         // Whatever it said, it says it no more.
-        _ if hidden_at.is_some() || is_deleted(kind, talk) || is_out_of_sight(kind, message, talk) => {
+        _ if hidden_at.is_some()
+            || is_deleted(kind, talk)
+            || is_out_of_sight((kind, message), list, talk) =>
+        {
             Event::Void
         }
         (kind::SENT | kind::RECEIVED, Some(id)) => {
@@ -184,11 +187,20 @@ fn is_deleted(kind: i16, (_, _, _, _, n_held): ConversationColumns) -> bool {
     matches!(kind, kind::EDITED | kind::REACTED) && n_held == Some(0)
 }
 
-/// Whether an entry tells what was said in a group, of which the owner is no member, or became one later.
-fn is_out_of_sight(kind: i16, message: Option<MessageId>, talk: ConversationColumns) -> bool {
-    let tells = matches!(kind, kind::RECEIVED | kind::SENT | kind::EDITED | kind::REACTED);
-    let (of, _, _, since, _) = talk;
-    tells && of == Some(schema::GROUP) && since.is_none_or(|since| message <= Some(MessageId(since)))
+/// Whether an entry tells what was said in a group, of which the owner is no member, or became one later, or what a group
+/// was to them that they left. One of several messages stays: what it says of the others holds.
+fn is_out_of_sight(
+    (kind, message): (i16, Option<MessageId>),
+    list: Option<&str>,
+    (of, _, _, since, _): ConversationColumns,
+) -> bool {
+    let is_lost = match kind {
+        kind::RECEIVED | kind::SENT | kind::EDITED | kind::REACTED => true,
+        kind::READ | kind::RECEIPT => list.is_none(),
+        kind::CONVERSATION => since.is_none(),
+        _ => false,
+    };
+    is_lost && of == Some(schema::GROUP) && since.is_none_or(|since| message <= Some(MessageId(since)))
 }
 
 /// The message of a row, not read.
