@@ -93,7 +93,7 @@ fn main() {
             })
         }));
     }
-    let with_url: [(&str, OnUrl); 6] = [
+    let with_url: [(&str, OnUrl); 7] = [
         (no_walk, |store, url| later(store, url, many_entries::a_deletion_walks_no_reactions).boxed()),
         (expanded, |store, url| later(store, url, upgrades::an_expanded_schema_serves_this_version).boxed()),
         (later_kind, |store, url| {
@@ -101,6 +101,9 @@ fn main() {
         }),
         (pages, |store, url| plans::on_postgres(store, url).boxed()),
         (lists, |store, url| lists::cost_on_postgres(store, url).boxed()),
+        ("a_search_of_long_texts_looks_at_fewer", |store, url| {
+            conversations::search::a_search_of_long_texts_looks_at_fewer(store, url).boxed()
+        }),
         ("one_locked_mailbox_spoils_no_other", |store, url| {
             commands::one_locked_mailbox_spoils_no_other(store, url).boxed()
         }),
