@@ -18,6 +18,8 @@ pub const TITLE_CHARS: usize = 150;
 pub const REACTION_BYTES: usize = 64;
 /// Reactions of one user to one message.
 pub const REACTIONS: i64 = 20;
+/// Former texts that are kept of one message; of more, the oldest are dropped.
+pub const VERSIONS: i64 = 100;
 /// Users whose presence one session may watch.
 pub const WATCHED: usize = 1_000;
 /// The name of a file, in characters; a longer one is cut.

@@ -242,6 +242,7 @@ fn limits_are_those_of_the_code() {
         ("title", limits::TITLE_CHARS),
         ("reaction", limits::REACTION_BYTES),
         ("reaction", usize::try_from(limits::REACTIONS).expect("a small number")),
+        ("versions", usize::try_from(limits::VERSIONS).expect("a small number")),
         ("user_ids", limits::WATCHED),
         ("filename", limits::FILENAME_CHARS),
         ("username, full_name", limits::NAME_CHARS),

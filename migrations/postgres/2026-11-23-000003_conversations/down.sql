@@ -1,5 +1,6 @@
 -- The log stays gapless, and counts stay right: what the old binary does not know becomes what it passes over, the
 -- deletion of a message that nobody has. Groups and what was said in them cannot be shown by it and go, as read.
+DROP INDEX mailbox_entries_message;
 UPDATE mailbox_entries SET kind = 5, message_id = 0 WHERE kind IN (6, 7, 8, 9, 13, 14);
 UPDATE mailboxes SET unread = unread - (
     SELECT count(*) FROM mailbox_entries e JOIN conversations c ON c.id = e.conversation_id
@@ -29,3 +30,4 @@ ALTER TABLE conversations DROP COLUMN creator_id;
 ALTER TABLE conversations DROP COLUMN client_conversation_id;
 ALTER TABLE users DROP COLUMN send_receipts;
 ALTER TABLE users DROP COLUMN last_seen_at;
+CREATE INDEX mailbox_entries_message ON mailbox_entries (message_id, mailbox_id);
