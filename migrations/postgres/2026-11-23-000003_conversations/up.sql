@@ -67,3 +67,5 @@ ALTER TABLE mailbox_entries
     ADD COLUMN detail TEXT,
     -- Of a received message: it was read, and its sender is not to know. Else null.
     ADD COLUMN is_silent SMALLINT;
+-- What a mailbox has last heard of a group.
+CREATE INDEX mailbox_entries_group ON mailbox_entries (mailbox_id, conversation_id, seq) WHERE kind = 8;
