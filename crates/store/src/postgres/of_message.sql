@@ -21,7 +21,8 @@ WITH input AS MATERIALIZED (
         AND (i.kind <> 6 OR m.sender_id = i.actor)
 ), judged AS MATERIALIZED (
     -- outcome: 0 done now, 1 done before, 4 too late, 5 nothing left to say, 6 too many reactions, 9 the other takes nothing
-    -- from the actor (creator 0: the operator made the group). What was done before is so whatever holds by now: an answer may have been lost.
+    -- from the actor. What was done before is so whatever holds by now: an answer may have been lost. Creator 0: the operator
+    -- made the group.
     SELECT h.*, CASE
         WHEN h.kind = 6 AND h.content = h.content_before AND coalesce(h.subject = h.subject_before, true) THEN 1
         WHEN h.kind = 7 AND h.is_set = h.was_set THEN 1
