@@ -100,7 +100,7 @@ pub(super) async fn what_writes_much_is_charged_much(cluster: Cluster) -> anyhow
     ensure!((1..12).contains(&n_edits), "{n_edits} edits are refused");
     // Of requests there are ten times as many, and so are these only while each counts as ten.
     let mut bob = open(&cluster, 2).await?;
-    let set = |n: usize| json!({"type": "set_receipts", "send_receipts": n % 2 == 0});
+    let set = |n: usize| json!({"type": "set_receipts", "send_receipts": n.is_multiple_of(2)});
     let n_changes = n_refused(&mut bob, set).await?;
     ensure!((1..12).contains(&n_changes), "{n_changes} changes are refused");
     check_sent(&mut bob, &note).await?;
