@@ -12,6 +12,10 @@ pub const SUBJECT_CHARS: usize = 255;
 pub const ATTACHMENTS: usize = 10;
 /// Members of a group.
 pub const GROUP_MEMBERS: usize = 100;
+/// Groups of which a user is a member.
+pub const GROUPS: i64 = 1_000;
+/// Users whom one user blocks.
+pub const BLOCKS: i64 = 1_000;
 /// The title of a group, in characters.
 pub const TITLE_CHARS: usize = 150;
 /// A reaction, in bytes.

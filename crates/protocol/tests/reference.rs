@@ -239,6 +239,8 @@ fn limits_are_those_of_the_code() {
         ("subject_chars", limits::SUBJECT_CHARS),
         ("attachments", limits::ATTACHMENTS),
         ("members", limits::GROUP_MEMBERS),
+        ("groups", usize::try_from(limits::GROUPS).expect("a small number")),
+        ("blocks", usize::try_from(limits::BLOCKS).expect("a small number")),
         ("title", limits::TITLE_CHARS),
         ("reaction", limits::REACTION_BYTES),
         ("reaction", usize::try_from(limits::REACTIONS).expect("a small number")),

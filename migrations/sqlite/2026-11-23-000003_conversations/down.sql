@@ -13,6 +13,7 @@ DELETE FROM conversations WHERE kind = 2;
 DROP TABLE blocks;
 DROP TABLE reactions;
 DROP TABLE message_versions;
+DROP INDEX mailbox_entries_group;
 ALTER TABLE mailbox_entries DROP COLUMN detail;
 ALTER TABLE mailbox_entries DROP COLUMN is_silent;
 ALTER TABLE messages DROP COLUMN reply_to_id;

@@ -37,12 +37,13 @@ WITH input AS MATERIALIZED (
     WHERE i.op = 0 AND i.target > 0
 --]
 ), checked AS MATERIALIZED (
-    -- problem: as the outcome below, 0 for none.
+    -- problem: as the outcome below, 0 for none. Creator 0: the operator made the group.
     SELECT a.*, CASE
         WHEN a.peer <> a.actor AND (
-            EXISTS (SELECT FROM blocks k WHERE k.blocker_id = a.peer AND k.blocked_id = a.actor)
+            u.id IS NULL OR u.disabled_at IS NOT NULL
+            OR EXISTS (SELECT FROM blocks k WHERE k.blocker_id = a.peer AND k.blocked_id = a.actor)
             OR a.strict AND NOT EXISTS (
-                SELECT FROM members x JOIN conversations g ON g.id = x.conversation_id AND g.kind = 2
+                SELECT FROM members x JOIN conversations g ON g.id = x.conversation_id AND g.creator_id + 0 = 0
                     JOIN members y ON (y.conversation_id, y.user_id) >= (x.conversation_id, a.peer)
                         AND (y.conversation_id, y.user_id) <= (x.conversation_id, a.peer)
                 WHERE x.user_id = a.actor)) THEN 9
@@ -62,8 +63,7 @@ WITH input AS MATERIALIZED (
 --]
         ELSE 0 END AS problem
     FROM aimed a LEFT JOIN users u ON u.id = a.peer
-    WHERE (a.peer IS NULL OR u.disabled_at IS NULL AND u.id IS NOT NULL)
-        AND NOT EXISTS (SELECT FROM prior p WHERE p.ord = a.ord)
+    WHERE NOT EXISTS (SELECT FROM prior p WHERE p.ord = a.ord)
 ), fresh AS (
     -- A message that opens its conversation draws an id for it; of several, the first one's counts.
     SELECT c.*, least(c.actor, c.peer) AS low, greatest(c.actor, c.peer) AS high,

@@ -22,14 +22,16 @@ WITH input AS MATERIALIZED (
         AND (i.kind <> 6 OR m.sender_id = i.actor)
 ), judged AS MATERIALIZED (
     -- outcome: 0 done now, 1 done before, 4 too late, 5 nothing left to say, 6 too many reactions, 9 the other takes nothing
-    -- from the actor. What was done before is so whatever holds by now: an answer may have been lost.
+    -- from the actor. What was done before is so whatever holds by now: an answer may have been lost. Creator 0: the operator
+    -- made the group.
     SELECT h.*, CASE
         WHEN h.kind = 6 AND h.content = h.content_before AND coalesce(h.subject = h.subject_before, true) THEN 1
         WHEN h.kind = 7 AND h.is_set = h.was_set THEN 1
         WHEN h.kind > 5 AND h.peer <> h.actor AND (
-            EXISTS (SELECT FROM blocks k WHERE k.blocker_id = h.peer AND k.blocked_id = h.actor)
+            EXISTS (SELECT FROM users u WHERE u.id = h.peer AND u.disabled_at IS NOT NULL)
+            OR EXISTS (SELECT FROM blocks k WHERE k.blocker_id = h.peer AND k.blocked_id = h.actor)
             OR h.strict AND NOT EXISTS (
-                SELECT FROM members x JOIN conversations g ON g.id = x.conversation_id AND g.kind = 2
+                SELECT FROM members x JOIN conversations g ON g.id = x.conversation_id AND g.creator_id + 0 = 0
                     JOIN members y ON (y.conversation_id, y.user_id) >= (x.conversation_id, h.peer)
                         AND (y.conversation_id, y.user_id) <= (x.conversation_id, h.peer)
                 WHERE x.user_id = h.actor)) THEN 9

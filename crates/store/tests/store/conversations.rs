@@ -227,7 +227,7 @@ async fn a_log_replays_what_was_told(store: Store) -> anyhow::Result<()> {
         by_owner(GroupAct::Role { group, user: UserId(2), role: Role::Owner }),
         by_owner(GroupAct::Remove { group, user: UserId(4) }),
         own(settings),
-        own(OwnAct::Block { user: UserId(5), is_blocked: true }),
+        own(OwnAct::Block { user: UserId(5), is_blocked: true, only_in_groups: false }),
         own(OwnAct::Receipts { send: false }),
     ];
     for command in commands {

@@ -97,7 +97,10 @@ fn reading(reader: i64, message: MessageId) -> Command {
 }
 
 fn blocking(user: i64, other: i64) -> Command {
-    Command::Own { user: UserId(user), act: OwnAct::Block { user: UserId(other), is_blocked: true } }
+    Command::Own {
+        user: UserId(user),
+        act: OwnAct::Block { user: UserId(other), is_blocked: true, only_in_groups: false },
+    }
 }
 
 async fn act(store: &Store, actor: i64, act: GroupAct) -> anyhow::Result<Vec<Entry>> {
