@@ -19,7 +19,7 @@ use shapes::{
 };
 use talks::{
     a_conversation_is_read_by_up_to, changes_answer_with_their_entry, changes_by_cookie_need_their_origin,
-    conversations_have_their_shape, own_things_have_their_shape,
+    conversations_have_their_shape, own_things_have_their_shape, what_was_kept_is_shown_no_more,
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -30,6 +30,7 @@ pub(crate) const TESTS: &[Test] = &[
     test!(changes_answer_with_their_entry, BOTH),
     test!(conversations_have_their_shape, BOTH),
     test!(own_things_have_their_shape, BOTH),
+    test!(what_was_kept_is_shown_no_more, BOTH, &[("SWITCHBOARD_MESSAGES__KEEP_VERSIONS", "false")]),
     test!(changes_by_cookie_need_their_origin, BOTH),
     test!(a_conversation_is_read_by_up_to, BOTH),
     test!(users_page_to_their_end, BOTH),

@@ -181,6 +181,11 @@ async fn only_who_shares_a_group_may_write(cluster: Cluster) -> anyhow::Result<(
     let body = json!({"title": "mine", "member_ids": [1]});
     let answer = send_json(address, "POST", "/api/v1/conversations", &[bearer(4)], &body).await?;
     ensure!(answer.status == 404 && answer.json()?["code"] == "unknown_recipient", "{}", answer.body);
+    // Nor block whoever has an id to learn their name.
+    let answer = send(address, "PUT", "/api/v1/blocks/4", &[bearer(1)], &[]).await?;
+    ensure!(answer.status == 404 && answer.json()?["code"] == "unknown_recipient", "{}", answer.body);
+    let answer = send(address, "DELETE", "/api/v1/blocks/4", &[bearer(1)], &[]).await?;
+    ensure!(answer.status == 200 && answer.json()?["repeat"] == true, "{}", answer.body);
     let users = get(address, "/api/users/", &[bearer(2)]).await?.json()?;
     let ids: Vec<_> =
         users["users"].as_array().context("users")?.iter().map(|user| user["id"].clone()).collect();

@@ -21,7 +21,7 @@ use handshake::{
 use operator::{a_request_that_is_no_handshake, paths_and_methods, what_happened_is_counted};
 use pace::{
     a_burst_is_slowed_and_nothing_is_lost, a_count_sees_what_stands_before_it,
-    order_on_a_socket_is_order_in_the_store,
+    order_on_a_socket_is_order_in_the_store, what_writes_much_is_charged_much,
 };
 use refusals::{
     a_client_id_names_one_message, bad_frames_are_refused_by_code, content_up_to_its_limit,
@@ -48,6 +48,7 @@ pub(crate) const TESTS: &[Test] = &[
     test!(a_session_ends_with_its_token, BOTH, handshake::NO_LEEWAY),
     test!(a_stream_ends_with_its_token, BOTH, handshake::NO_LEEWAY),
     test!(a_burst_is_slowed_and_nothing_is_lost, BOTH, pace::SLOW),
+    test!(what_writes_much_is_charged_much, BOTH, pace::SLOW),
     test!(order_on_a_socket_is_order_in_the_store, BOTH),
     test!(a_count_sees_what_stands_before_it, BOTH),
     test!(paths_and_methods, BOTH),

@@ -15,6 +15,7 @@ use crate::harness::socket::Socket;
 use crate::{BOTH, PROCESSES, Test, test};
 
 use presence::{
+    a_block_ends_watching, a_client_that_asks_again_and_again_is_answered_at_a_pace,
     a_killed_node_takes_its_users_along, presence_follows_sessions, presence_is_for_acquaintances,
     redis_forgets_everybody, who_comes_back_was_never_gone,
 };
@@ -26,6 +27,8 @@ pub(crate) const TESTS: &[Test] = &[
     test!(a_block_hides_who_writes, BOTH),
     test!(presence_follows_sessions, BOTH),
     test!(presence_is_for_acquaintances, BOTH),
+    test!(a_block_ends_watching, BOTH),
+    test!(a_client_that_asks_again_and_again_is_answered_at_a_pace, BOTH),
     test!(who_comes_back_was_never_gone, BOTH),
     test!(a_killed_node_takes_its_users_along, PROCESSES),
     test!(redis_forgets_everybody, PROCESSES),

@@ -35,6 +35,8 @@ pub(super) struct Model {
     /// What clients called their messages and groups.
     sends: BTreeMap<(UserId, String), (MessageId, Arc<SendMessage>)>,
     named: BTreeMap<(UserId, String), ConversationId>,
+    /// Who left a group by themselves, and did not come back.
+    left: BTreeSet<(UserId, ConversationId)>,
 }
 
 impl Model {
@@ -83,7 +85,10 @@ impl Model {
             }
             ClientFrame::SetConversation(change) => self.set_conversation(user, change),
             ClientFrame::SetBlock { user_id, is_blocked } => {
-                check_other(user, *user_id)?;
+                // Of nobody one can always say that they are not blocked.
+                if *is_blocked {
+                    check_other(user, *user_id)?;
+                }
                 let block = (user, *user_id);
                 Ok(if *is_blocked { self.blocks.insert(block) } else { self.blocks.remove(&block) })
             }

@@ -1,12 +1,15 @@
 //! Groups and what is done in conversations: a change answers with the caller's own entry, and what is read says the same.
 
+use std::sync::Arc;
+
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use switchboard_protocol::api;
+use switchboard_protocol::{MessageId, UserId, api};
+use switchboard_store::{Command, Edit};
 
 use super::shapes::{check_keys, read};
-use crate::harness::Cluster;
 use crate::harness::http::{Answer, bearer, get, origin, send, send_json};
+use crate::harness::{Cluster, DEADLINE};
 
 /// Asks a node for a change; without a body where there is none to be given.
 async fn ask(
@@ -159,6 +162,28 @@ pub(super) async fn own_things_have_their_shape(cluster: Cluster) -> anyhow::Res
         let answer = get(cluster.address(1), "/api/v1/settings", &[bearer(1)]).await?;
         ensure!(read::<api::Settings>(&answer, 200)? == api::Settings { send_receipts });
     }
+    cluster.finish().await
+}
+
+/// Of a deployment that kept versions once, and keeps none now.
+pub(super) async fn what_was_kept_is_shown_no_more(cluster: Cluster) -> anyhow::Result<()> {
+    let message = say(&cluster, 1, json!({"recipient_id": 2}), "one").await?;
+    let edit = Command::Edit(Edit {
+        actor: UserId(1),
+        message: MessageId(message),
+        subject: None,
+        content: "two".to_owned(),
+        within: 60_000_000,
+        keep: true,
+        only_in_groups: false,
+    });
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    cluster.store.committer().commit(Arc::from([edit]), deadline).await?;
+    let path = format!("/api/v1/messages/{message}/versions");
+    let versions: api::Versions = read(&get(cluster.address(1), &path, &[bearer(2)]).await?, 200)?;
+    ensure!(versions.versions.is_empty(), "{versions:?}");
+    let refused = get(cluster.address(1), &path, &[bearer(3)]).await?;
+    ensure!(refused.status == 404, "{}", refused.body);
     cluster.finish().await
 }
 

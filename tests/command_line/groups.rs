@@ -55,16 +55,18 @@ pub(super) fn groups_are_imported_beside_a_node(folder: Folder) -> anyhow::Resul
         ensure!(joined["change"] == "joined" && joined["members"] == members, "{joined}");
         let id: i64 = ids[1].0.parse()?;
         ensure!(joined["conversation_id"] == id, "{joined}");
-        // Again is no change, and one more row is one more member.
+        // Again is no change; one more row is one more member, and whom a row calls so an owner.
         ensure!(import(rows)? == printed);
         import("Class 5b,ann,owner\nClass 5b,carol,\n")?;
+        let role = change(&mut stream).await?;
+        ensure!(role["change"] == "role" && role["user_id"] == 1 && role["role"] == "owner", "{role}");
         let added = change(&mut stream).await?;
         ensure!(added["change"] == "added" && added["user_ids"] == json!([3]), "{added}");
         let path = format!("/api/v1/conversations/{id}");
         let group = get(node.address, &path, &tokens[&3]).await?.json()?;
         let roles: Vec<_> =
             group["members"].as_array().context("members")?.iter().map(|it| &it["role"]).collect();
-        ensure!(group["title"] == "Class 5b" && roles == ["member", "owner", "member"], "{group}");
+        ensure!(group["title"] == "Class 5b" && roles == ["owner", "owner", "member"], "{group}");
         Ok(())
     })?;
     ensure!(node.end(Signal::SIGTERM)?.0.success());

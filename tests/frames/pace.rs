@@ -75,6 +75,38 @@ fn wait_of(refusal: &Value) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(ms.with_context(|| format!("no time to wait: {refusal}"))?))
 }
 
+/// Twelve of these at once: how many are refused as too many.
+async fn n_refused(socket: &mut Socket, frame: impl Fn(usize) -> Value) -> anyhow::Result<usize> {
+    pipeline(socket, (0..12).map(frame)).await?;
+    let mut n_refused = 0;
+    for _ in 0..12 {
+        let answer = socket.next().await?;
+        if answer["type"] == "error" {
+            ensure!(answer["code"] == "rate_limited", "{answer}");
+            wait_of(&answer)?;
+            n_refused += 1;
+        }
+    }
+    Ok(n_refused)
+}
+
+pub(super) async fn what_writes_much_is_charged_much(cluster: Cluster) -> anyhow::Result<()> {
+    let mut ann = open(&cluster, 1).await?;
+    let note = json!({"type": "send_message", "recipient_id": 1, "content": "note"});
+    let id = check_sent(&mut ann, &note).await?["message_id"].clone();
+    ensure!(ann.next().await?["type"] == "new_message");
+    let edit = |n: usize| json!({"type": "edit_message", "message_id": id, "content": n.to_string()});
+    let n_edits = n_refused(&mut ann, edit).await?;
+    ensure!((1..12).contains(&n_edits), "{n_edits} edits are refused");
+    // Of requests there are ten times as many, and so are these only while each counts as ten.
+    let mut bob = open(&cluster, 2).await?;
+    let set = |n: usize| json!({"type": "set_receipts", "send_receipts": n.is_multiple_of(2)});
+    let n_changes = n_refused(&mut bob, set).await?;
+    ensure!((1..12).contains(&n_changes), "{n_changes} changes are refused");
+    check_sent(&mut bob, &note).await?;
+    finish_with(cluster, 2).await
+}
+
 /// Messages that Bob is sent, and that he then reads.
 const MESSAGES: usize = 20;
 

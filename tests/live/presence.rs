@@ -100,13 +100,63 @@ pub(super) async fn presence_is_for_acquaintances(cluster: Cluster) -> anyhow::R
     // With another group it comes back by itself.
     group(&cluster, 2, &[1]).await?;
     shown(&mut ann, 2, "away", SHOWN).await?;
-    // But not to whom they have blocked.
+    drop((ann, bob, _stranger));
+    cluster.finish().await
+}
+
+pub(super) async fn a_block_ends_watching(cluster: Cluster) -> anyhow::Result<()> {
+    group(&cluster, 1, &[2]).await?;
+    // On the node that takes the block, and on another.
+    let mut devices = [open(&cluster, 0, 1).await?, open(&cluster, 1, 1).await?];
+    let mut bob = open(&cluster, 1, 2).await?;
+    for ann in &mut devices {
+        watch(ann, &[2]).await?;
+        while next_of(ann, "presence", SHOWN).await?["status"] != "online" {}
+    }
     ask(&cluster, 2, "PUT", "blocks/1", Value::Null).await?;
+    for ann in &mut devices {
+        let last = shown(ann, 2, "offline", SHOWN).await?;
+        ensure!(last.get("last_seen").is_none(), "{last}");
+    }
+    say(&mut bob, json!({"type": "set_presence", "status": "away"})).await?;
+    for ann in &mut devices {
+        none_of(ann, "presence", Duration::from_secs(5)).await?;
+    }
+    ask(&cluster, 2, "DELETE", "blocks/1", Value::Null).await?;
+    for ann in &mut devices {
+        shown(ann, 2, "away", SHOWN).await?;
+    }
+    drop((devices, bob));
+    cluster.finish().await
+}
+
+pub(super) async fn a_client_that_asks_again_and_again_is_answered_at_a_pace(
+    cluster: Cluster,
+) -> anyhow::Result<()> {
+    group(&cluster, 1, &[2, 3, 4, 5]).await?;
+    let mut ann = open(&cluster, 0, 1).await?;
     watch(&mut ann, &[2]).await?;
     shown(&mut ann, 2, "offline", SHOWN).await?;
-    say(&mut bob, json!({"type": "set_presence", "status": "online"})).await?;
-    none_of(&mut ann, "presence", Duration::from_secs(8)).await?;
-    drop((ann, bob, _stranger));
+    // A round of questions is behind them, so that all are known as soon as they are watched.
+    let mut other = open(&cluster, 0, 2).await?;
+    watch(&mut other, &[2, 3, 4, 5]).await?;
+    for _ in 0..4 {
+        next_of(&mut other, "presence", SHOWN).await?;
+    }
+    let begun = std::time::Instant::now();
+    watch(&mut ann, &[3]).await?;
+    shown(&mut ann, 3, "offline", SHOWN).await?;
+    for user in [5, 2, 5, 4] {
+        watch(&mut ann, &[user]).await?;
+    }
+    // Of those that came too soon the last counts.
+    let mut n_told = 0;
+    while next_of(&mut ann, "presence", SHOWN).await?["user_id"] != 4 {
+        n_told += 1;
+    }
+    ensure!(n_told < begun.elapsed().as_secs(), "{n_told} before it, after {:?}", begun.elapsed());
+    none_of(&mut ann, "presence", Duration::from_secs(3)).await?;
+    drop((ann, other));
     cluster.finish().await
 }
 

@@ -83,19 +83,35 @@ pub(crate) enum Asked {
 /// `rate_limited`, `not_found`, `store_unavailable`.
 pub(crate) async fn prepare(node: &Node, who: Actor, frame: ClientFrame) -> Result<Asked, ApiError> {
     let actor = who.user;
-    let check = || node.limits.check_request(actor).map_err(|wait| too_fast("too many requests", wait));
     match frame {
         ClientFrame::SendMessage(message) => Ok(Asked::Commands(vec![send(node, actor, message).await?])),
         ClientFrame::MarkAsRead(mark) => {
-            check()?;
+            node.limits.check_request(actor).map_err(|wait| too_fast("too many requests", wait))?;
             mark_read(node, who, mark).await
         }
         frame => {
             let asked = change(node, actor, frame);
-            if matches!(asked, Asked::Commands(_)) {
-                check()?;
+            if let Asked::Commands(commands) = &asked {
+                commands.iter().try_for_each(|command| charge(node, command))?;
             }
             Ok(asked)
+        }
+    }
+}
+
+/// Takes from the buckets of who asks what a command costs.
+fn charge(node: &Node, command: &Command) -> Result<(), ApiError> {
+    let (actor, limits) = (command.actor(), &node.limits);
+    match command {
+        // Either writes a text, and an entry for each who has the message.
+        Command::Send(_) | Command::Edit(_) => {
+            limits.check_message(actor).map_err(|wait| too_fast("too many messages", wait))
+        }
+        Command::Group { .. } | Command::Own { .. } => {
+            limits.check_change(actor).map_err(|wait| too_fast("too many requests", wait))
+        }
+        Command::MarkRead { .. } | Command::Delete { .. } | Command::React { .. } => {
+            limits.check_request(actor).map_err(|wait| too_fast("too many requests", wait))
         }
     }
 }
@@ -139,7 +155,9 @@ fn change(node: &Node, actor: UserId, frame: ClientFrame) -> Asked {
         ClientFrame::SetConversation(SetConversation { conversation_id, is_muted, is_archived, draft }) => {
             own(OwnAct::Conversation { conversation: conversation_id, is_muted, is_archived, draft })
         }
-        ClientFrame::SetBlock { user_id, is_blocked } => own(OwnAct::Block { user: user_id, is_blocked }),
+        ClientFrame::SetBlock { user_id, is_blocked } => {
+            own(OwnAct::Block { user: user_id, is_blocked, only_in_groups })
+        }
         ClientFrame::SetReceipts { send_receipts } => own(OwnAct::Receipts { send: send_receipts }),
         // By name, so that a new frame is thought of here.
         frame @ (ClientFrame::SendMessage(_)
@@ -252,6 +270,10 @@ pub(crate) fn explain(refusal: Refusal) -> ApiError {
         Refusal::NotFound => (ErrorCode::NotFound, "there is no such message or conversation"),
         Refusal::NotOwner => (ErrorCode::NotOwner, "only an owner of the group may do this"),
         Refusal::GroupFull => (ErrorCode::GroupFull, "a group may have 100 members"),
+        Refusal::TooManyGroups => {
+            (ErrorCode::TooManyGroups, "somebody would be a member of more than 1000 groups")
+        }
+        Refusal::TooManyBlocks => (ErrorCode::TooManyBlocks, "a user may block 1000 others"),
         Refusal::TooLate => (ErrorCode::EditTooLate, "the message is too old to be changed"),
         Refusal::Empty => (ErrorCode::EmptyMessage, "a message needs content or an attachment"),
         Refusal::TooManyReactions => {

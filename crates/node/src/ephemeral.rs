@@ -1,5 +1,5 @@
-//! What is told and kept nowhere: that somebody writes. It has no place in a mailbox, goes over the channel layer alone, and
-//! may be lost.
+//! What is told and kept nowhere: that somebody writes, and to sessions alone that whom they may watch has changed. It has no
+//! place in a mailbox, goes over the channel layer alone, and may be lost.
 //!
 //! A [`Notice`] goes to the sessions of each other member, here through the hub and elsewhere on the channel of their
 //! mailbox. It holds nobody up and waits for nothing: where a session is slow, it is the first to be dropped.
@@ -11,7 +11,7 @@ use switchboard_protocol::{ErrorCode, ServerFrame, Target};
 
 #[cfg(test)]
 pub(crate) use self::notice::tests::notice;
-pub use self::notice::{Notice, Writing};
+pub use self::notice::{Notice, Word, Writing};
 pub(crate) use self::notice::{author, encode};
 pub(crate) use self::throttle::{TERM, Throttle};
 use crate::commands::{Actor, broken, too_fast};
@@ -48,7 +48,7 @@ pub(crate) async fn typing(node: &Node, who: Actor, to: Target, is_typing: bool)
     let frame =
         ServerFrame::<()>::Typing { conversation_id: audience.conversation, user_id: user, is_typing };
     let frame = text(&frame).map_err(|_not_json| broken())?;
-    let notice = |mailbox| Notice { mailbox, writing, frame: frame.clone() };
+    let notice = |mailbox| Notice { mailbox, word: Word::Writing(writing, frame.clone()) };
     node.source.hub.tell(audience.mailboxes.into_iter().map(notice).collect());
     Ok(())
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use actix_web::{Route, web};
 use switchboard_protocol::{Seq, events::EventsQuery, ids::MAX_ID};
-use switchboard_store::Account;
+use switchboard_store::{Account, Message};
 
 use crate::problem::{query_config, unknown_path, wrong_method};
 use crate::state::Node;
@@ -152,18 +152,15 @@ fn page_size(asked: Option<i64>) -> i64 {
 /// Bytes of text in a page, as JSON has them, unless a single message is larger: the next page has the rest.
 const PAGE_BYTES: usize = 1024 * 1024;
 
-/// Takes up to `limit` of what was found, until the page is full. What is escaped counts as what it becomes. Gives what
-/// fits, and whether there was more.
-fn fill<T, const N: usize>(items: Vec<T>, limit: i64, texts: impl Fn(&T) -> [&str; N]) -> (Vec<T>, bool) {
+/// Bytes of a reaction in a page, but for its text.
+const REACTION_FRAME: usize = 40;
+
+/// Takes up to `limit` of what was found, until the page is full. Gives what fits, and whether there was more.
+fn fill<T>(items: Vec<T>, limit: i64, bytes_of: impl Fn(&T) -> usize) -> (Vec<T>, bool) {
     let (n_found, limit) = (items.len(), usize::try_from(limit).unwrap_or(usize::MAX));
     let mut bytes = 0;
     let fits = |item: &T| {
-        let escaped = texts(item).into_iter().flat_map(str::bytes).map(|byte| match byte {
-            b'"' | b'\\' => 2,
-            0..0x20 => 6,
-            _ => 1,
-        });
-        let size: usize = escaped.sum();
+        let size = bytes_of(item);
         bytes += size;
         bytes <= PAGE_BYTES || bytes == size
     };
@@ -172,5 +169,57 @@ fn fill<T, const N: usize>(items: Vec<T>, limit: i64, texts: impl Fn(&T) -> [&st
     (items, has_more)
 }
 
+/// What a message counts in a page: there may be more of reactions to it than of text.
+fn bytes_of_message(message: &Message) -> usize {
+    let reactions = message.reactions.iter().map(|set| REACTION_FRAME + bytes_of_text(&set.reaction));
+    bytes_of_text(&message.content) + reactions.sum::<usize>()
+}
+
+/// What a text counts: what is escaped as what it becomes.
+fn bytes_of_text(text: &str) -> usize {
+    let escaped = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    });
+    escaped.sum()
+}
+
 /// The node, as actix hands it to a handler.
 pub(crate) type NodeData = web::Data<Arc<Node>>;
+
+#[cfg(test)]
+mod tests {
+    use std::iter::repeat_n;
+
+    use switchboard_protocol::server_frame::ReactionCount;
+    use switchboard_protocol::{ConversationId, MessageId, Timestamp, UserId};
+
+    use super::*;
+
+    #[test]
+    fn a_page_is_as_full_of_reactions_as_of_text() {
+        let set = |nth: usize| ReactionCount { reaction: format!("{nth:060}"), count: 1, is_own: false };
+        let message = Message {
+            id: MessageId(1),
+            conversation: ConversationId(1),
+            sender: UserId(1),
+            sender_name: String::new(),
+            recipient: None,
+            subject: String::new(),
+            content: "\"x\n".to_owned(),
+            created_at: Timestamp(0),
+            is_read: false,
+            client_message_id: None,
+            attachments: Vec::new(),
+            reply_to: None,
+            mentions: Vec::new(),
+            edited_at: None,
+            read_count: None,
+            reactions: (0..2_000).map(set).collect(),
+        };
+        assert_eq!(bytes_of_message(&message), 9 + 2_000 * 100);
+        let (page, has_more) = fill(repeat_n(message, 50).collect(), 50, bytes_of_message);
+        assert_eq!((page.len(), has_more), (5, true));
+    }
+}

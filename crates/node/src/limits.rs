@@ -53,6 +53,10 @@ type Buckets<C> = RateLimiter<UserId, DashMapStateStore<UserId>, C, NoOpMiddlewa
 /// conversation marks many at once.
 const REQUESTS_A_MESSAGE: u32 = 10;
 
+/// What a change of a group or of one's own takes from the bucket of requests: it is a transaction by itself, and one of a
+/// group writes to as many mailboxes as it has members. Not more than what goes with one message, which every bucket holds.
+const REQUESTS_A_CHANGE: u32 = REQUESTS_A_MESSAGE;
+
 /// The limits of one node. `C` is the clock of the message rate: another one in tests.
 pub struct NodeLimits<C: Clock = DefaultClock> {
     messages: Buckets<C>,
@@ -112,6 +116,17 @@ impl<C: Clock + Clone> NodeLimits<C> {
     /// As [`NodeLimits::check_message`].
     pub fn check_request(&self, user: UserId) -> Result<(), RetryAfter> {
         self.requests.check_key(&user).map_err(|not_until| not_until.wait_time_from(self.clock.now()).into())
+    }
+
+    /// The same for a change of a group or of one's own, which costs as much as ten of those.
+    ///
+    /// # Errors
+    /// As [`NodeLimits::check_message`].
+    pub fn check_change(&self, user: UserId) -> Result<(), RetryAfter> {
+        match self.requests.check_key_n(&user, at_least_one(REQUESTS_A_CHANGE)) {
+            Ok(taken) => taken.map_err(|not_until| not_until.wait_time_from(self.clock.now()).into()),
+            Err(_too_small_a_bucket) => self.check_request(user),
+        }
     }
 
     /// Whether this address has failed too often; if so, until when the next failure would be within the limit.

@@ -70,13 +70,16 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// The packets of the entries that one command made.
+    /// The packets of the entries that one command made, each made when it is asked for.
     ///
     /// # Errors
     /// If a part cannot be written as JSON, which none of ours fails at.
-    pub fn of_change(entries: &[Entry], origin: &Origin) -> serde_json::Result<Vec<Self>> {
+    pub fn of_change(
+        entries: &[Entry],
+        origin: &Origin,
+    ) -> serde_json::Result<impl Iterator<Item = serde_json::Result<Self>>> {
         let data = entries.iter().find_map(|entry| message(entry)).map(raw_data).transpose()?;
-        entries.iter().map(|entry| Self::new(entry, data.as_deref(), origin.clone())).collect()
+        Ok(entries.iter().map(move |entry| Self::new(entry, data.as_deref(), origin.clone())))
     }
 
     /// The packet of an entry that was read back.
@@ -222,7 +225,7 @@ fn frame<'a>(
             message_id: *message,
             conversation_id: *conversation,
             subject: shown_subject(subject).to_owned(),
-            content: content.clone(),
+            content: content.to_string(),
             edited_at: *edited_at,
             repeat,
             request_id,
@@ -375,7 +378,7 @@ mod tests {
         let trace = TraceContext { trace: [7; 16], span: [8; 8], flags: 1 };
         for trace in [None, Some(Box::new(trace))] {
             let origin = Origin { way: Way::Here, accepted: Some(Timestamp(1)), trace };
-            for packet in Packet::of_change(&entries(), &origin).unwrap() {
+            for packet in Packet::of_change(&entries(), &origin).unwrap().map(Result::unwrap) {
                 let arrived = Packet::decode(packet.payload.clone()).unwrap();
                 let elsewhere = Origin { way: Way::Elsewhere, ..origin.clone() };
                 assert_eq!(arrived, Packet { origin: elsewhere, ..packet.clone() });
@@ -390,7 +393,7 @@ mod tests {
 
     #[test]
     fn what_a_later_head_adds_is_passed_over() {
-        let known = Packet::of_change(&entries(), &Origin::here(None)).unwrap().remove(0);
+        let known = Packet::new(&entries()[0], None, Origin::here(None)).unwrap();
         let mut longer = known.payload.to_vec();
         longer.splice(HEAD_BYTES..HEAD_BYTES, [9; 40]);
         longer[1] += 40;
@@ -408,7 +411,7 @@ mod tests {
 
     #[test]
     fn what_is_no_packet_is_dropped() {
-        let good = Packet::of_change(&entries(), &Origin::here(None)).unwrap().remove(0).payload;
+        let good = Packet::new(&entries()[0], None, Origin::here(None)).unwrap().payload;
         for length in 0..HEAD_BYTES {
             assert_eq!(Packet::decode(good.slice(..length)), None);
         }

@@ -4,6 +4,7 @@
 //!   which ends with the node; a session that ends counts for some seconds more, so that who connects again was never gone.
 //! - `board` has whom the sessions here watch. The node asks the layer for them every two seconds, and each session is told
 //!   what has changed, the newest word a user, whenever it has time for it.
+//! - `questions` says for whom the layer is asked next, and when.
 //! - `chores` are the two tasks that do so.
 //!
 //! Who leaves is first held as offline for a while: so those who left are told from those of whom nothing is heard, because
@@ -13,6 +14,7 @@ mod attendance;
 mod board;
 mod chores;
 mod outbox;
+mod questions;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -105,20 +107,39 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Watches these users from now on. All that is known of them is told, and the rest as soon as it is.
-    pub(crate) fn begin(&mut self, allowed: Vec<UserId>, asked: &[UserId]) {
-        self.keep(allowed, asked);
-        self.presence.board().tell_all(self.id, &self.users);
+    /// Watches these users from now on. All that is known of them is told, and the rest as soon as it is. Whether there is
+    /// room for them; else nothing changes.
+    #[must_use]
+    pub(crate) fn begin(&mut self, mut allowed: Vec<UserId>, asked: &[UserId]) -> bool {
+        let presence = Arc::clone(&self.presence);
+        // Held throughout: others take places as well.
+        let mut board = presence.board();
+        allowed.sort_unstable();
+        allowed.dedup();
+        if !board.has_room(self.users.len(), allowed.len()) {
+            return false;
+        }
+        self.replace(&mut board, allowed, asked);
+        board.tell_all(self.id, &self.users);
+        true
     }
 
     /// The same, telling only what is new. Of those of `asked` who are not allowed any more it is told for the last time
-    /// that they are offline, whatever they are.
+    /// that they are offline, whatever they are. Those who would be new are left out if there is no room for them.
     pub(crate) fn keep(&mut self, mut allowed: Vec<UserId>, asked: &[UserId]) {
+        let presence = Arc::clone(&self.presence);
+        let mut board = presence.board();
         allowed.sort_unstable();
         allowed.dedup();
+        if !board.has_room(self.users.len(), allowed.len()) {
+            allowed.retain(|user| self.users.binary_search(user).is_ok());
+        }
+        self.replace(&mut board, allowed, asked);
+    }
+
+    fn replace(&mut self, board: &mut Board, allowed: Vec<UserId>, asked: &[UserId]) {
         let before = std::mem::replace(&mut self.users, allowed);
-        let is_unknown = self.presence.board().replace(self.id, &before, &self.users, asked);
-        if is_unknown {
+        if board.replace(self.id, &before, &self.users, asked) {
             self.presence.asked.notify_one();
         }
     }
@@ -141,7 +162,7 @@ impl Drop for Watch {
 }
 
 /// What these users are, as far as `who` may know: strangers are left out, and so is everybody of whom nothing is known
-/// because the channel layer is down.
+/// because the channel layer is down, or was a moment ago.
 ///
 /// # Errors
 /// `store_unavailable`.
@@ -153,11 +174,16 @@ pub(crate) async fn presence_of(
     let (user, asked) = (who.user, users.to_vec());
     let mut allowed = node.with_store(|store| async move { store.acquaintances(user, &asked).await }).await?;
     allowed.sort_unstable();
-    let mut known = node.presence.board().known(&allowed);
+    let (mut known, is_settled) = {
+        let board = node.presence.board();
+        (board.known(&allowed), board.is_settled())
+    };
     allowed.retain(|user| !known.contains_key(user));
     let names: Vec<_> = allowed.iter().map(|user| user.0).collect();
     if let Ok(held) = node.layer.held(&names).await {
-        known.extend(allowed.iter().map(|user| (*user, status(held.get(&user.0).copied()))));
+        // Where the layer may have forgotten everybody, that somebody is held nowhere says nothing.
+        let told = allowed.iter().filter(|user| is_settled || held.contains_key(&user.0));
+        known.extend(told.map(|user| (*user, status(held.get(&user.0).copied()))));
     }
     let elsewhere: Vec<_> =
         known.iter().filter(|(_, status)| **status != Status::Online).map(|(user, _)| *user).collect();

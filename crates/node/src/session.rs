@@ -28,11 +28,11 @@ use tracing::{Instrument, Span};
 pub(crate) use self::record::Record;
 use self::requests::{PresenceRequest, Requests, Taken};
 use self::unread::UnreadNotices;
-use self::watching::Watching;
+use self::watching::{Told, Watching};
 pub(crate) use self::writers::Writers;
 use crate::commands::Actor;
 use crate::drain::Share;
-use crate::ephemeral::{Notice, author};
+use crate::ephemeral::{Notice, Word, author};
 use crate::feed::{Feed, Step};
 use crate::http::caller::time_until;
 use crate::limits::HandshakePlace;
@@ -204,7 +204,10 @@ impl<'a, T: Transport> Session<'a, T> {
                 () = &mut leaving, if self.is_told => Err(CloseCode::Restart),
                 () = self.lease.ended() => Err(CloseCode::Revoked),
                 step = self.feed.next() => self.forward(step).await,
-                frames = self.watching.next(self.lease) => self.send_all(frames).await,
+                told = self.watching.next(self.lease) => match told {
+                    Told::Presence(frames) => self.send_all(frames).await,
+                    Told::Refused(refusal) => self.send(&refusal).await,
+                },
                 Some(answer) = self.requests.answers.next(), if !self.requests.answers.is_empty() => {
                     self.answer(answer).await
                 }
@@ -296,12 +299,17 @@ impl<'a, T: Transport> Session<'a, T> {
 
     /// Hands over what is kept nowhere. Where it would have to wait for the credentials, it is dropped.
     async fn pass_on(&mut self, notices: VecDeque<Notice>) -> Result<(), CloseCode> {
+        if notices.iter().any(|notice| notice.word == Word::Rights) {
+            self.watching.check_soon();
+        }
         if !matches!(self.lease.confirmed().now_or_never(), Some(Ok(()))) {
             self.node.metrics.drops.of("ephemeral").inc_by(notices.len() as u64);
             return Ok(());
         }
-        for Notice { writing, frame, .. } in notices {
-            if self.writers.learn(writing) {
+        for notice in notices {
+            if let Word::Writing(writing, frame) = notice.word
+                && self.writers.learn(writing)
+            {
                 self.send_text(frame).await?;
                 self.node.metrics.ephemeral.of("delivered").inc();
             }

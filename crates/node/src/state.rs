@@ -86,7 +86,7 @@ pub struct Settings {
     pub waiting_per_user: i64,
     /// Whether the log tells the addresses of clients.
     pub log_addresses: bool,
-    /// Whether only members of a shared group may write to each other.
+    /// Whether only members of a shared group of the operator may write to each other.
     pub only_in_groups: bool,
     /// How long after it was sent a message may be changed, in microseconds.
     pub edit_within: i64,

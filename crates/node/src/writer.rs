@@ -3,6 +3,9 @@
 //! There is no timer: the first command of an idle writer is committed at once, and under load batches grow by
 //! themselves. After a commit the entries go to this node's hub and to the channel layer, then the answers.
 
+mod aside;
+mod slices;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +13,14 @@ use fail::fail_point;
 use switchboard_channel_layer::Publication;
 use switchboard_store::{Command, Committer, Event, Outcome, OwnAct, SendCommand, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::Span;
 use tracing::field::Empty;
 
+use self::aside::{Aside, tend};
+use self::slices::slices;
 use crate::hub::{HubHandle, Surroundings, stopping};
 use crate::metrics::Metrics;
 use crate::packet::{Origin, Packet};
@@ -68,7 +74,7 @@ impl WriterHandle {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let metrics = Arc::clone(&surroundings.metrics);
         let committer = surroundings.store.committer();
-        let writer = Writer { surroundings, hub, committer, failing: false };
+        let writer = Writer { surroundings, hub, committer, tracker: tracker.clone(), failing: false };
         tracker.spawn(writer.run(jobs));
         Self { queue, bytes: Arc::new(Semaphore::new(QUEUE_BYTES)), metrics }
     }
@@ -119,6 +125,8 @@ struct Writer {
     surroundings: Surroundings,
     hub: HubHandle,
     committer: Committer,
+    /// For what holds up no batch.
+    tracker: TaskTracker,
     /// Whether the last batch got no answer.
     failing: bool,
 }
@@ -192,7 +200,8 @@ impl Writer {
                     #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
                     metrics.batch_size.observe(batch.len() as f64);
                     metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
-                    self.announce(&outcomes, waiting, tries > 1).await;
+                    self.announce(&outcomes, waiting).await;
+                    self.follow_up(batch, &outcomes, tries > 1).await;
                     fail_point!("crash_after_publish");
                     return Ok(outcomes);
                 }
@@ -206,34 +215,21 @@ impl Writer {
     }
 
     /// Tells the hub and the other nodes.
-    async fn announce(&self, outcomes: &[Outcome], waiting: &[Waiting], tried_again: bool) {
-        let mut packets = Vec::with_capacity(outcomes.len() * 2);
-        let (mut messages, mut repeated, mut refused) = (0, 0, 0);
-        for (outcome, Waiting { origin, .. }) in outcomes.iter().zip(waiting) {
-            match outcome {
-                Outcome::Committed(entries) => {
-                    let is_message = entries.iter().any(|entry| matches!(entry.event, Event::Sent(_)));
-                    messages += u64::from(is_message);
-                    match Packet::of_change(entries, origin) {
-                        Ok(more) => packets.extend(more),
-                        // The entries are durable, and the sweep delivers them.
-                        Err(error) => tracing::error!("an entry cannot be written as JSON: {error}"),
-                    }
-                }
-                Outcome::Repeated(entry) => {
-                    repeated += 1;
-                    if tried_again {
-                        // An earlier try of this batch may have made it, and told nobody.
-                        self.hub.check(entry.mailbox).await;
-                    }
-                }
-                Outcome::Refused(_) => refused += 1,
+    async fn announce(&self, outcomes: &[Outcome], waiting: &[Waiting]) {
+        let changes = outcomes.iter().zip(waiting).filter_map(|(outcome, waiting)| match outcome {
+            Outcome::Committed(entries) => Some((entries.as_slice(), &waiting.origin)),
+            Outcome::Repeated(_) | Outcome::Refused(_) => None,
+        });
+        for (index, packets) in slices(changes).enumerate() {
+            if index > 0 {
+                // Who takes what was announced before is to have the time for it.
+                yield_now().await;
             }
+            self.announce_slice(packets).await;
         }
-        self.surroundings.metrics.messages_accepted.inc_by(messages);
-        self.count("repeated", repeated);
-        self.count("refused", refused);
-        self.count("committed", outcomes.len() - repeated - refused);
+    }
+
+    async fn announce_slice(&self, mut packets: Vec<Packet>) {
         sabotage::spoil(&mut packets);
         let publication = |packet: &Packet| Publication {
             channel: self.surroundings.channel(packet.mailbox),
@@ -243,6 +239,42 @@ impl Writer {
         sabotage::distort(&mut publications);
         self.surroundings.layer.publish(publications);
         self.hub.deliver(packets).await;
+    }
+
+    /// Counts what came of a batch, and has looked after what its entries do not bring.
+    async fn follow_up(&self, batch: &[Command], outcomes: &[Outcome], tried_again: bool) {
+        let (mut messages, mut repeated, mut refused, mut asides) = (0, 0, 0, Vec::new());
+        for (command, outcome) in batch.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Committed(entries) => {
+                    let is_message = entries.iter().any(|entry| matches!(entry.event, Event::Sent(_)));
+                    messages += u64::from(is_message);
+                    asides.extend(entries.iter().filter_map(|entry| match &entry.event {
+                        Event::Block(block) => Some(Aside::Rights(block.user_id)),
+                        _ => None,
+                    }));
+                }
+                // An earlier try of this batch may have done it, and told nobody.
+                Outcome::Repeated(entry) => {
+                    repeated += 1;
+                    if tried_again {
+                        self.hub.check(entry.mailbox).await;
+                    }
+                }
+                // And done now, it may be what cannot be done twice.
+                Outcome::Refused(_) => {
+                    refused += 1;
+                    asides.extend(tried_again.then(|| Aside::Check(command.actor())));
+                }
+            }
+        }
+        self.surroundings.metrics.messages_accepted.inc_by(messages);
+        self.count("repeated", repeated);
+        self.count("refused", refused);
+        self.count("committed", outcomes.len() - repeated - refused);
+        if !asides.is_empty() {
+            self.tracker.spawn(tend(self.surroundings.store.clone(), self.hub.clone(), asides));
+        }
     }
 
     fn count(&self, outcome: &'static str, n: usize) {

@@ -62,6 +62,8 @@ error_codes! {
     ClientMessageIdReused "client_message_id_reused" 409 "The client message id was used for another message."
     NotOwner "not_owner" 403 "Only an owner of the group may do this."
     GroupFull "group_full" 409 "The group has as many members as are allowed."
+    TooManyGroups "too_many_groups" 409 "Somebody would be a member of more groups than are allowed."
+    TooManyBlocks "too_many_blocks" 409 "The user blocks as many users as are allowed."
     EditTooLate "edit_too_late" 409 "The message is too old to be changed."
     TooManyReactions "too_many_reactions" 409 "The user has as many reactions on the message as are allowed."
     UnknownMention "unknown_mention" 404 "Somebody is mentioned who is no member of the conversation."

@@ -12,12 +12,18 @@ pub const SUBJECT_CHARS: usize = 255;
 pub const ATTACHMENTS: usize = 10;
 /// Members of a group.
 pub const GROUP_MEMBERS: usize = 100;
+/// Groups of which a user is a member.
+pub const GROUPS: i64 = 1_000;
+/// Users whom one user blocks.
+pub const BLOCKS: i64 = 1_000;
 /// The title of a group, in characters.
 pub const TITLE_CHARS: usize = 150;
 /// A reaction, in bytes.
 pub const REACTION_BYTES: usize = 64;
 /// Reactions of one user to one message.
 pub const REACTIONS: i64 = 20;
+/// Former texts that are kept of one message; of more, the oldest are dropped.
+pub const VERSIONS: i64 = 100;
 /// Users whose presence one session may watch.
 pub const WATCHED: usize = 1_000;
 /// The name of a file, in characters; a longer one is cut.

@@ -87,8 +87,8 @@ fn refusal(outcome: i16) -> Option<Refusal> {
 /// What was changed of a text, in the answer to an edit.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct EditedText {
-    pub(crate) subject: String,
-    pub(crate) content: String,
+    pub(crate) subject: Arc<str>,
+    pub(crate) content: Arc<str>,
 }
 
 /// The outcome of each command. One without a row was refused: its other party is not there.
@@ -108,7 +108,7 @@ pub(crate) fn outcomes(commands: &[&Command], rows: Vec<AnswerRow>) -> Vec<Outco
                 return Outcome::Refused(refusal);
             }
             let is_repeat = first.outcome == DONE_BEFORE;
-            let Some(first) = entry(&first, message.as_ref()) else {
+            let Some(first) = event(&first, message.as_ref()).map(|event| entry(&first, event)) else {
                 return Outcome::Refused(Refusal::Failed);
             };
             if is_repeat {
@@ -116,7 +116,12 @@ pub(crate) fn outcomes(commands: &[&Command], rows: Vec<AnswerRow>) -> Vec<Outco
             }
             let mut entries = vec![first];
             while let Some(row) = rows.next_if(|row| row.ord == ord) {
-                entries.extend(entry(&row, message.as_ref()));
+                let event = match &entries[0].event {
+                    // All say the same, and the text is read once: the members of a group share it.
+                    edited @ Event::Edited { .. } => Some(edited.clone()),
+                    _ => event(&row, message.as_ref()),
+                };
+                entries.extend(event.map(|event| entry(&row, event)));
             }
             Outcome::Committed(entries)
         })
@@ -155,9 +160,9 @@ pub(crate) fn messages(list: Option<&str>, one: i64) -> Vec<MessageId> {
 }
 
 /// None if a part cannot be read that its kind must have.
-fn entry(row: &AnswerRow, message: Option<&Arc<Message>>) -> Option<Entry> {
+fn event(row: &AnswerRow, message: Option<&Arc<Message>>) -> Option<Event> {
     let detail = row.detail.as_deref();
-    let event = match (row.kind, message) {
+    Some(match (row.kind, message) {
         (kind::SENT, Some(message)) => Event::Sent(Arc::clone(message)),
         (kind::RECEIVED, Some(message)) => Event::Received(Arc::clone(message)),
         (kind::READ, _) => Event::Read { messages: messages(row.messages.as_deref(), row.message) },
@@ -185,8 +190,11 @@ fn entry(row: &AnswerRow, message: Option<&Arc<Message>>) -> Option<Entry> {
             reaction: read(detail)?,
         },
         _ => return None,
-    };
-    Some(Entry { mailbox: MailboxId(row.mailbox), seq: Seq(row.seq), unread: row.unread, event })
+    })
+}
+
+fn entry(row: &AnswerRow, event: Event) -> Entry {
+    Entry { mailbox: MailboxId(row.mailbox), seq: Seq(row.seq), unread: row.unread, event }
 }
 
 /// What stands in `mailbox_entries.detail`.

@@ -12,13 +12,15 @@ mod share;
 use std::collections::HashMap;
 
 use diesel::dsl;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
 use switchboard_protocol::{AttachmentId, Timestamp, UserId};
 
 use crate::error::StoreError;
 use crate::model::FileLabel;
+use crate::queries;
 use crate::schema::{attachments, kind, mailbox_entries, mailboxes, members, users};
 use crate::store::{Store, change, read};
 
@@ -195,11 +197,13 @@ fn there(uploader: i64, ids: Vec<i64>) -> _ {
 pub(crate) fn readable(attachment: i64, reader: i64) -> _ {
     let waits_for_them = attachments::message_id.is_null().and(attachments::uploader_id.eq(reader));
     let (none, sent): (i16, i16) = (0, kind::SENT);
+    let by_message: SqlLiteral<Bool> = queries::by_message();
     let theirs = mailbox_entries::table
         // `+ 0` leaves no index but that by message, whatever the statistics: no walk through the mailbox.
         .inner_join(mailboxes::table.on(mailboxes::id.eq(mailbox_entries::mailbox_id + 0_i64)))
         .inner_join(members::table.on(members::conversation_id.eq(mailbox_entries::conversation_id)))
         .filter(mailbox_entries::message_id.eq(attachments::message_id))
+        .filter(by_message)
         .filter((mailbox_entries::kind + none).le(sent))
         .filter(mailbox_entries::hidden_at.is_null())
         .filter(mailboxes::owner_id.eq(reader))

@@ -207,6 +207,8 @@ pub enum OwnAct {
         user: UserId,
         /// Whether they are blocked.
         is_blocked: bool,
+        /// Whether [`Send::only_in_groups`] holds: then only somebody whom they share a conversation with.
+        only_in_groups: bool,
     },
     /// Whether senders learn that they read messages.
     Receipts {
@@ -234,7 +236,7 @@ pub struct Send {
     pub reply_to: Option<MessageId>,
     /// Members whom it names, ascending, none of them twice.
     pub mentions: Vec<UserId>,
-    /// Whether only members of a shared group may write to each other. To oneself anybody may.
+    /// Whether only members of a shared group of the operator may write to each other. To oneself anybody may.
     pub only_in_groups: bool,
 }
 
@@ -325,6 +327,10 @@ pub enum Refusal {
     NotOwner,
     /// The group would have more members than it may.
     GroupFull,
+    /// Somebody would be a member of more groups than they may.
+    TooManyGroups,
+    /// The user blocks as many as they may.
+    TooManyBlocks,
     /// The message is too old to be changed.
     TooLate,
     /// It would be said with nothing.
@@ -392,9 +398,9 @@ pub enum Event {
         /// Its conversation.
         conversation: ConversationId,
         /// The subject; may be empty.
-        subject: String,
-        /// The text.
-        content: String,
+        subject: Arc<str>,
+        /// The text. The entries of one edit share it.
+        content: Arc<str>,
         /// When.
         edited_at: Timestamp,
     },

@@ -5,7 +5,9 @@
 mod page;
 
 use diesel::dsl;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use switchboard_protocol::{MailboxId, Seq, Timestamp, UserId};
 
 pub(crate) use self::page::{EntryRow, entry, page};
@@ -20,6 +22,11 @@ pub(crate) fn display_name(username: String, full_name: String) -> String {
 /// Who is mentioned, as the store keeps it; none if it cannot be read.
 pub(crate) fn mentions(list: Option<&str>) -> Option<Vec<UserId>> {
     list.map_or(Some(Vec::new()), |list| serde_json::from_str(list).ok())
+}
+
+/// What the index of the entries by message asks for. Not a parameter: it must imply the condition of that index.
+pub(crate) fn by_message() -> SqlLiteral<Bool> {
+    dsl::sql("mailbox_entries.kind <= 5")
 }
 
 /// Whether a user is a member of a conversation.

@@ -216,6 +216,9 @@ pub(crate) const DIRECT: i16 = 1;
 /// The kind of a group, likewise.
 pub(crate) const GROUP: i16 = 2;
 
+/// Who made the groups of the operator, as it stands in `conversations.creator_id`: no user.
+pub(crate) const OPERATOR: i64 = 0;
+
 /// Roles, as they stand in `members.role`.
 pub(crate) mod role {
     pub(crate) const MEMBER: i16 = 0;

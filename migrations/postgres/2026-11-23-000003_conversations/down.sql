@@ -1,5 +1,6 @@
 -- The log stays gapless, and counts stay right: what the old binary does not know becomes what it passes over, the
 -- deletion of a message that nobody has. Groups and what was said in them cannot be shown by it and go, as read.
+DROP INDEX mailbox_entries_message;
 UPDATE mailbox_entries SET kind = 5, message_id = 0 WHERE kind IN (6, 7, 8, 9, 13, 14);
 UPDATE mailboxes SET unread = unread - (
     SELECT count(*) FROM mailbox_entries e JOIN conversations c ON c.id = e.conversation_id
@@ -12,6 +13,7 @@ DELETE FROM conversations WHERE kind = 2;
 DROP TABLE blocks;
 DROP TABLE reactions;
 DROP TABLE message_versions;
+DROP INDEX mailbox_entries_group;
 ALTER TABLE mailbox_entries DROP COLUMN detail;
 ALTER TABLE mailbox_entries DROP COLUMN is_silent;
 ALTER TABLE messages DROP COLUMN reply_to_id;
@@ -29,3 +31,4 @@ ALTER TABLE conversations DROP COLUMN creator_id;
 ALTER TABLE conversations DROP COLUMN client_conversation_id;
 ALTER TABLE users DROP COLUMN send_receipts;
 ALTER TABLE users DROP COLUMN last_seen_at;
+CREATE INDEX mailbox_entries_message ON mailbox_entries (message_id, mailbox_id);

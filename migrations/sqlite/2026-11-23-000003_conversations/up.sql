@@ -59,3 +59,11 @@ CREATE TABLE blocks (
 ALTER TABLE mailbox_entries ADD COLUMN detail TEXT;
 -- Of a received message: it was read, and its sender is not to know. Else null.
 ALTER TABLE mailbox_entries ADD COLUMN is_silent SMALLINT;
+
+-- Without what is told again and again of a message, its changes and reactions: those may be a hundred thousand, and nobody
+-- looks for them by their message. The literals of the queries must imply the condition.
+DROP INDEX mailbox_entries_message;
+CREATE INDEX mailbox_entries_message ON mailbox_entries (message_id, mailbox_id) WHERE kind <= 5;
+
+-- What a mailbox has last heard of a group.
+CREATE INDEX mailbox_entries_group ON mailbox_entries (mailbox_id, conversation_id, seq) WHERE kind = 8;

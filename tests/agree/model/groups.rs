@@ -78,10 +78,14 @@ impl Model {
             group.members.insert(*other, Membership { role: Role::Member, since: group.n_joins });
         }
         group.n_joins += u64::from(!others.is_empty());
+        self.left.retain(|(user, group)| *group != id || !others.contains(user));
         Ok(!others.is_empty())
     }
 
     pub(super) fn remove(&mut self, user: UserId, id: ConversationId, other: UserId) -> Verdict {
+        if other == user && self.left.contains(&(user, id)) {
+            return Ok(false);
+        }
         let group = if other == user { self.group(user, id)? } else { self.own_group(user, id)? };
         if group.members.remove(&other).is_none() {
             return Ok(false);
@@ -91,6 +95,9 @@ impl Model {
             if let Some(next) = next.map(|(user, _)| *user) {
                 group.members.get_mut(&next).into_iter().for_each(|member| member.role = Role::Owner);
             }
+        }
+        if other == user {
+            self.left.insert((user, id));
         }
         self.forget(other, id);
         Ok(true)
@@ -104,6 +111,10 @@ impl Model {
         other: UserId,
         role: Role,
     ) -> Verdict {
+        let has_it = self.group(user, id)?.members[&user].role == role;
+        if other == user && has_it {
+            return Ok(false);
+        }
         let group = self.own_group(user, id)?;
         let n_owners = group.n_owners();
         let member = group.members.get_mut(&other).ok_or(ErrorCode::NotFound)?;

@@ -124,7 +124,7 @@ pub struct AttachmentsConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessagesConfig {
-    /// Whether only members of a shared group may write to each other.
+    /// Whether only members of a shared group of the operator may write to each other.
     #[serde(deserialize_with = "values::flag")]
     pub only_in_groups: bool,
     /// How long after it was sent a message may be changed, in seconds. See [`MessagesConfig::edit_within`].

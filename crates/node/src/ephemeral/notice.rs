@@ -12,8 +12,10 @@ use crate::packet::frame_type;
 
 /// The version of the payload; no version of a packet.
 const VERSION: u8 = 0xe1;
-/// The kind of a notice that somebody writes. Of another one nothing is known here.
+/// The kind of a notice that somebody writes.
 const TYPING: u8 = 1;
+/// The kind of one that whom the owner may watch has changed. Of others nothing is known here.
+const RIGHTS: u8 = 2;
 /// What every head has: version, its own length in bytes, kind, the node that it comes from, mailbox; integers in big endian.
 /// A reader passes over what a later version of the head adds.
 const HEAD_BYTES: usize = 3 + 2 * 8;
@@ -26,9 +28,27 @@ pub struct Notice {
     /// Whose.
     pub mailbox: MailboxId,
     /// What it says.
-    pub writing: Writing,
-    /// What the client gets.
-    pub frame: ByteString,
+    pub word: Word,
+}
+
+/// What a notice says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// That somebody writes, or stopped; with what the client gets.
+    Writing(Writing, ByteString),
+    /// That it may have changed whom the owner may watch. The sessions look, and no client gets it.
+    Rights,
+}
+
+impl Notice {
+    /// Of whom it says that they write, and where. Of two with the same answer the later one says it all.
+    #[must_use]
+    pub fn writer(&self) -> Option<(ConversationId, UserId)> {
+        match &self.word {
+            Word::Writing(writing, _) => Some(writing.writer()),
+            Word::Rights => None,
+        }
+    }
 }
 
 /// Somebody writes, or stopped.
@@ -52,13 +72,17 @@ impl Writing {
 
 /// What crosses the channel layer, from this node.
 pub(crate) fn encode(notice: &Notice, node: u64) -> Bytes {
-    let mut payload = BytesMut::with_capacity(HEAD_BYTES + notice.frame.len());
+    let (kind, frame) = match &notice.word {
+        Word::Writing(_, frame) => (TYPING, &frame.as_bytes()[..]),
+        Word::Rights => (RIGHTS, &[][..]),
+    };
+    let mut payload = BytesMut::with_capacity(HEAD_BYTES + frame.len());
     payload.put_u8(VERSION);
     payload.put_u8(HEAD_BYTES as u8);
-    payload.put_u8(TYPING);
+    payload.put_u8(kind);
     payload.put_u64(node);
     payload.put_i64(notice.mailbox.0);
-    payload.put_slice(notice.frame.as_bytes());
+    payload.put_slice(frame);
     payload.freeze()
 }
 
@@ -72,7 +96,7 @@ impl Notice {
     /// Reads what came over the channel layer, which may be anything. With it comes the node that it is from.
     #[must_use]
     pub fn decode(payload: &Bytes) -> Option<(u64, Self)> {
-        let (&[VERSION, head, TYPING], _) = payload.split_first_chunk::<3>()? else {
+        let (&[VERSION, head, kind], _) = payload.split_first_chunk::<3>()? else {
             return None;
         };
         let head = usize::from(head);
@@ -81,14 +105,23 @@ impl Notice {
         }
         let integer = |from: usize| Some(u64::from_be_bytes(*payload.get(from..)?.first_chunk()?));
         let (node, mailbox) = (integer(3)?, integer(11)?.cast_signed());
-        let frame = ByteString::try_from(payload.slice(head..)).ok()?;
+        let word = match kind {
+            TYPING => Word::written(ByteString::try_from(payload.slice(head..)).ok()?)?,
+            RIGHTS => Word::Rights,
+            _ => return None,
+        };
+        (mailbox > 0).then_some((node, Self { mailbox: MailboxId(mailbox), word }))
+    }
+}
+
+impl Word {
+    fn written(frame: ByteString) -> Option<Self> {
         let ServerFrame::Typing { conversation_id, user_id, is_typing } =
             serde_json::from_str::<ServerFrame<IgnoredAny>>(&frame).ok()?
         else {
             return None;
         };
-        let writing = Writing { conversation: conversation_id, user: user_id, is_typing };
-        (mailbox > 0).then_some((node, Self { mailbox: MailboxId(mailbox), writing, frame }))
+        Some(Self::Writing(Writing { conversation: conversation_id, user: user_id, is_typing }, frame))
     }
 }
 
@@ -120,7 +153,7 @@ pub(crate) mod tests {
         let (conversation, user) = (ConversationId(conversation), UserId(user));
         let frame = ServerFrame::<()>::Typing { conversation_id: conversation, user_id: user, is_typing };
         let writing = Writing { conversation, user, is_typing };
-        Notice { mailbox: MailboxId(5), writing, frame: text(&frame).unwrap() }
+        Notice { mailbox: MailboxId(5), word: Word::Writing(writing, text(&frame).unwrap()) }
     }
 
     #[test]
@@ -134,6 +167,8 @@ pub(crate) mod tests {
         longer.splice(HEAD_BYTES..HEAD_BYTES, [9; 40]);
         longer[1] += 40;
         assert_eq!(Notice::decode(&longer.into()), Some((7, notice)));
+        let rights = Notice { mailbox: MailboxId(5), word: Word::Rights };
+        assert_eq!(Notice::decode(&encode(&rights, 7)), Some((7, rights)));
     }
 
     #[test]
@@ -142,7 +177,9 @@ pub(crate) mod tests {
         for length in 0..good.len() {
             assert_eq!(Notice::decode(&good.slice(..length)), None);
         }
-        for (at, byte) in [(0, 2), (1, 0), (1, 18), (1, 0xff), (2, 2), (11, 0xff), (19, b'['), (22, 0xff)] {
+        for (at, byte) in
+            [(0, 2), (1, 0), (1, 18), (1, 0xff), (2, 0), (2, 3), (11, 0xff), (19, b'['), (22, 0xff)]
+        {
             let mut bad = good.to_vec();
             bad[at] = byte;
             assert_eq!(Notice::decode(&bad.into()), None, "byte {at}");

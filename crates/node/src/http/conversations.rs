@@ -14,7 +14,7 @@ use switchboard_store::{Membership, Party, Talk};
 use super::caller::{admit, authenticate};
 use super::change::{answer, asked, change};
 use super::held::hold;
-use super::{NodeData, fill, page_size, users};
+use super::{NodeData, bytes_of_message, bytes_of_text, fill, page_size, users};
 use crate::commands::act;
 use crate::packet::data;
 use crate::problem::ApiError;
@@ -34,7 +34,7 @@ pub(super) async fn page(
     let talks = node
         .with_store(|store| async move { store.conversations(&account, before, archived, limit + 1).await });
     let (talks, has_more) = fill(talks.await?, limit, |talk| {
-        [talk.last.as_ref().map_or("", |last| &last.content), &talk.settings.draft]
+        talk.last.as_ref().map_or(0, bytes_of_message) + bytes_of_text(&talk.settings.draft)
     });
     let before = talks.last().filter(|_| has_more).map(|talk| talk.position);
     let conversations = talks.iter().map(conversation).collect();
@@ -100,7 +100,7 @@ pub(super) async fn history(
         .with_store(|store| async move { store.history(&reader, conversation, before, limit + 1).await })
         .await?
         .ok_or_else(missing)?;
-    let (found, has_more) = fill(found, limit, |message| [&message.content]);
+    let (found, has_more) = fill(found, limit, bytes_of_message);
     let before = found.last().filter(|_| has_more).map(|message| message.id);
     let messages = found.iter().map(data).collect();
     Ok(hold(HttpResponse::Ok().json(HistoryPage { messages, before }), permit))

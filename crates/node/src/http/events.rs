@@ -24,7 +24,7 @@ use super::socket::TicketQuery;
 use super::{NodeData, cursor};
 use crate::commands::store_unavailable;
 use crate::drain::Share;
-use crate::ephemeral::{Notice, author};
+use crate::ephemeral::{Notice, Word, author};
 use crate::feed::{Feed, PAGE, Step};
 use crate::hub::Item;
 use crate::limits::ConnectionPermit;
@@ -267,8 +267,10 @@ impl EventStream {
     fn pass_on(&mut self, notices: VecDeque<Notice>) -> String {
         // It may come to nothing, and an empty piece would end the stream.
         let mut chunk = ":\n\n".to_owned();
-        for Notice { writing, frame, .. } in notices {
-            if self.writers.learn(writing) {
+        for notice in notices {
+            if let Word::Writing(writing, frame) = notice.word
+                && self.writers.learn(writing)
+            {
                 self.node.metrics.ephemeral.of("delivered").inc();
                 chunk.push_str(&self.unnumbered(&frame));
             }

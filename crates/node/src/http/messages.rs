@@ -10,7 +10,7 @@ use switchboard_store::{Entry, Event, Version};
 use super::caller::{admit, authenticate};
 use super::change::{answer, change, set};
 use super::held::hold;
-use super::{NodeData, fill};
+use super::{NodeData, bytes_of_text, fill};
 use crate::commands::{self, Done, act};
 use crate::packet::{data, shown_subject};
 use crate::problem::ApiError;
@@ -64,8 +64,13 @@ pub(super) async fn versions(
     let permit = admit(&node, &caller)?;
     let (message, reader) = (message_of(&path)?, caller.account);
     let found = node.with_store(|store| async move { store.versions(&reader, message).await }).await?;
-    let found = found.ok_or_else(missing)?;
-    let (found, _older) = fill(found, i64::MAX, |version| [&version.subject, &version.content]);
+    let mut found = found.ok_or_else(missing)?;
+    if !node.settings.keep_versions {
+        // Nor what was kept while others were.
+        found.clear();
+    }
+    let (found, _older) =
+        fill(found, i64::MAX, |version| bytes_of_text(&version.subject) + bytes_of_text(&version.content));
     let versions = found.into_iter().map(|Version { subject, content, until }| MessageVersion {
         subject: shown_subject(&subject).to_owned(),
         content,

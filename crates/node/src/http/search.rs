@@ -9,7 +9,7 @@ use switchboard_store::Found;
 
 use super::caller::{admit, authenticate};
 use super::held::hold;
-use super::{NodeData, fill, page_size};
+use super::{NodeData, bytes_of_message, fill, page_size};
 use crate::packet::data;
 use crate::problem::ApiError;
 
@@ -36,7 +36,7 @@ pub(super) async fn search(
         node.with_store(|store| async move { store.search(&reader, &words, before, limit).await }).await
     };
     let mut found: Found = look(limit).await?;
-    let (messages, is_cut) = fill(found.messages, limit, |message| [&message.content]);
+    let (messages, is_cut) = fill(found.messages, limit, bytes_of_message);
     found.messages = messages;
     if is_cut {
         // Only the store knows where to go on, and it says so of what it gives.

@@ -10,7 +10,7 @@ use switchboard_store::Person;
 
 use super::caller::{admit, authenticate};
 use super::held::hold;
-use super::{NodeData, fill, page_size};
+use super::{NodeData, bytes_of_text, fill, page_size};
 use crate::problem::ApiError;
 
 /// Users by id, all or those with a name, to whom the caller may write.
@@ -37,7 +37,7 @@ pub(super) async fn page(
         let query = query.as_deref().map(str::trim);
         store.list_users(query, after, limit + 1, reader, only_in_groups).await
     });
-    let (people, has_more) = fill(people.await?, limit, |person| [&person.full_name]);
+    let (people, has_more) = fill(people.await?, limit, |person| bytes_of_text(&person.full_name));
     let after = people.last().filter(|_| has_more).map(|person| person.id);
     let body = UsersPage { users: people.iter().map(user).collect(), after };
     Ok(hold(HttpResponse::Ok().json(body), permit))

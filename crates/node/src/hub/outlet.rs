@@ -90,7 +90,7 @@ impl Outlet {
             && let Some(author) = author(&item.frame)
         {
             // They come after it, and would say that its author writes on.
-            state.notices.retain(|notice| notice.writing.writer() != author);
+            state.notices.retain(|notice| notice.writer() != Some(author));
         }
         let bytes = item.frame.len() + ITEM_BYTES;
         state.bytes += bytes;
@@ -114,8 +114,8 @@ impl Outlet {
         if state.lagged || state.closed {
             return;
         }
-        let writer = notice.writing.writer();
-        state.notices.retain(|waiting| waiting.writing.writer() != writer);
+        let writer = notice.writer();
+        state.notices.retain(|waiting| waiting.writer() != writer);
         if state.bytes > self.limit / CALM || state.notices.len() >= NOTICES {
             self.metrics.drops.of("ephemeral").inc();
             return;
@@ -187,7 +187,7 @@ impl Outlet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ephemeral::notice;
+    use crate::ephemeral::{Word, notice};
 
     fn item(seq: i64) -> Item {
         Item {
@@ -214,7 +214,11 @@ mod tests {
     async fn notices(outlet: &Outlet) -> Vec<(i64, bool)> {
         match outlet.take().await.unwrap() {
             Taken::Notices(notices) => {
-                notices.iter().map(|notice| (notice.writing.user.0, notice.writing.is_typing)).collect()
+                let writing = |notice: &Notice| match &notice.word {
+                    Word::Writing(writing, _) => (writing.user.0, writing.is_typing),
+                    Word::Rights => panic!("{notice:?}"),
+                };
+                notices.iter().map(writing).collect()
             }
             Taken::Items(items) => panic!("{items:?}"),
         }

@@ -37,6 +37,19 @@ fn messages_have_a_burst_then_a_rate() {
 }
 
 #[test]
+fn a_change_takes_as_much_as_ten_requests() {
+    let (limits, clock) = limits();
+    assert_eq!((0..10).filter(|_| limits.check_change(UserId(1)).is_ok()).count(), 5);
+    assert_eq!(limits.check_change(UserId(1)), Err(RetryAfter { ms: 50 }));
+    assert_eq!(limits.check_request(UserId(1)), Err(RetryAfter { ms: 5 }));
+    assert_eq!(limits.check_message(UserId(1)), Ok(()), "another bucket");
+    clock.advance(Duration::from_millis(50));
+    assert_eq!(limits.check_change(UserId(1)), Ok(()));
+    assert_eq!(limits.check_change(UserId(2)), Ok(()));
+    assert_eq!((0..50).filter(|_| limits.check_request(UserId(2)).is_ok()).count(), 40);
+}
+
+#[test]
 fn pruning_forgets_full_buckets_only() {
     let (limits, clock) = limits();
     for user in 0..1000 {

@@ -4,20 +4,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use switchboard_channel_layer::Down;
 use switchboard_protocol::{Presence as Status, Timestamp, UserId};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::board::Change;
+use super::questions::Questions;
 use crate::state::Node;
 
 /// How often the layer is told of what is due.
 const TELL_PERIOD: Duration = Duration::from_millis(250);
 /// Rounds of that between two notes of who was seen.
 const NOTE_ROUNDS: u64 = 20;
-/// How often the layer is asked.
-const ASK_PERIOD: Duration = Duration::from_secs(2);
-/// At least this long lies between two questions for those who are watched anew: many ask together.
-const ASK_PACE: Duration = Duration::from_millis(100);
 /// Users in one statement of the store.
 const CHUNK: usize = 1_000;
 /// For the last note of a node that stops.
@@ -57,29 +55,28 @@ async fn note_seen(node: &Node) {
 
 /// Asks for those who are watched, for as long as it is polled.
 pub(crate) async fn watch(node: Arc<Node>) {
-    let mut tick = interval(ASK_PERIOD);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut questions = Questions::new();
+    let mut reconnects = node.layer.counters().reconnects;
     loop {
-        let names = tokio::select! {
-            _ = tick.tick() => node.presence.board().all(),
-            () = node.presence.asked.notified() => {
-                sleep(ASK_PACE).await;
-                node.presence.board().unknown()
-            }
-        };
-        if !names.is_empty() {
-            ask(&node, &names).await;
+        let names = questions.next(&node.presence).await;
+        // A layer that went and came back between two questions may have forgotten everybody.
+        let before = std::mem::replace(&mut reconnects, node.layer.counters().reconnects);
+        if before != reconnects {
+            node.presence.board().unanswered();
+        }
+        if ask(&node, &names).await.is_err() {
+            node.presence.board().unanswered();
+            questions.give_up();
         }
     }
 }
 
-async fn ask(node: &Node, names: &[i64]) {
-    let Ok(held) = node.layer.held(names).await else {
-        return node.presence.board().unanswered();
-    };
+async fn ask(node: &Node, names: &[i64]) -> Result<(), Down> {
+    let held = node.layer.held(names).await?;
     let changes = node.presence.board().learn(names, &held, Instant::now());
     let last_seen = last_seen(node, &changes).await;
     node.presence.board().tell(&changes, &last_seen);
+    Ok(())
 }
 
 /// When those who are not there were last. Nothing of some is better than to keep all waiting.

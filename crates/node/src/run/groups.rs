@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
-use switchboard_protocol::limits::{GROUP_MEMBERS, TITLE_CHARS};
+use switchboard_protocol::limits::{GROUP_MEMBERS, GROUPS, TITLE_CHARS};
 use switchboard_protocol::{Role, UserId};
 use switchboard_store::{Refusal, Store};
 
@@ -38,6 +38,9 @@ pub(super) async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
             Ok(id) => print(format_args!("{id}\t{title}"))?,
             Err(Refusal::GroupFull) => {
                 bail!("the group `{title}` would have more than {GROUP_MEMBERS} members")
+            }
+            Err(Refusal::TooManyGroups) => {
+                bail!("a member of the group `{title}` would be in more than {GROUPS} groups")
             }
             Err(_) => bail!("a member of the group `{title}` is disabled"),
         }

@@ -14,7 +14,8 @@ use crate::state::Node;
 
 /// How often it is looked whom the user still may watch.
 const CHECK_PERIOD: Duration = Duration::from_secs(60);
-/// At least this long lies between two looks, and after one that failed: changes of groups come in bursts.
+/// At least this long lies between two looks, and after one that failed: changes of groups come in bursts, and a client may
+/// ask as it likes.
 const CHECK_PACE: Duration = Duration::from_secs(1);
 /// Frames that are taken at a time, before the session looks at what else there is.
 const TURN: usize = 64;
@@ -24,18 +25,38 @@ pub(super) struct Watching<'a> {
     node: &'a Node,
     user: UserId,
     seat: Seat,
-    /// From the first request on.
+    /// As soon as anybody is watched.
     watch: Option<Watch>,
-    /// Whom the client asked for.
+    /// Whom the client asked for, where there was room for them.
     asked: Vec<UserId>,
-    /// Whether nothing was told since it asked.
-    is_new: bool,
-    /// The look at whom it may watch, if one is under way.
-    check: Option<BoxFuture<'static, Result<Vec<UserId>, StoreError>>>,
+    /// Whom it asks for in their place: the next look is for them.
+    wanted: Option<Wanted>,
+    /// The look at whom it may watch, if one is under way: one at a time.
+    look: Option<Look>,
     /// When the last one began.
-    checked_at: Instant,
+    looked_at: Option<Instant>,
     /// When the next one does, if there is anybody to watch.
     due: Option<Instant>,
+}
+
+/// What a client asks for.
+struct Wanted {
+    users: Vec<UserId>,
+    request_id: Option<RequestId>,
+}
+
+struct Look {
+    /// What it is for, if not for those who are watched already.
+    wanted: Option<Wanted>,
+    allowed: BoxFuture<'static, Result<Vec<UserId>, StoreError>>,
+}
+
+/// What a session is to tell its client.
+pub(super) enum Told {
+    /// Who is there.
+    Presence(Vec<ByteString>),
+    /// That it may not watch as many.
+    Refused(Box<ServerFrame>),
 }
 
 impl<'a> Watching<'a> {
@@ -46,9 +67,9 @@ impl<'a> Watching<'a> {
             seat: node.presence.enter(user),
             watch: None,
             asked: Vec::new(),
-            is_new: false,
-            check: None,
-            checked_at: Instant::now(),
+            wanted: None,
+            look: None,
+            looked_at: None,
             due: None,
         }
     }
@@ -58,59 +79,90 @@ impl<'a> Watching<'a> {
         self.seat.set(status);
     }
 
-    /// The client asks for these, in place of those before. Gives the refusal, if the node has no room for them.
+    /// The client asks for these, in place of those before, also of those whom it has asked for and not been told of. Gives
+    /// the refusal, if the node has no room for them.
     pub(super) fn watch(&mut self, users: Vec<UserId>, request_id: Option<RequestId>) -> Option<ServerFrame> {
-        let presence = &self.node.presence;
-        if !presence.has_room(self.watch.as_ref().map_or(0, Watch::n_users), users.len()) {
-            let sentence = "this node watches as many users as it can";
-            let error = ErrorFrame { request_id, ..ErrorFrame::new(ErrorCode::Overloaded, sentence) };
-            return Some(ServerFrame::Error(error));
+        if !self.node.presence.has_room(self.watch.as_ref().map_or(0, Watch::n_users), users.len()) {
+            return Some(refusal(request_id));
         }
-        self.asked = users;
-        // Its answer would be for those before.
-        self.check = None;
-        self.due = None;
-        if self.asked.is_empty() {
-            self.watch = None;
+        if users.is_empty() {
+            (self.watch, self.wanted, self.due) = (None, None, None);
+            self.asked = users;
+            if let Some(look) = &mut self.look {
+                // It goes on to its end, so that there is no other beside it, and is for nobody.
+                look.wanted = None;
+            }
             return None;
         }
-        self.watch.get_or_insert_with(|| presence.join());
-        self.is_new = true;
-        self.begin_check();
+        self.wanted = Some(Wanted { users, request_id });
+        self.look_soon();
         None
     }
 
     /// Something changed that decides whom the user may watch.
     pub(super) fn check_soon(&mut self) {
-        if let Some(due) = &mut self.due {
-            *due = (*due).min(self.checked_at + CHECK_PACE);
+        if self.due.is_some() {
+            self.look_soon();
         }
     }
 
-    fn begin_check(&mut self) {
-        let (source, user, asked) = (self.node.source.clone(), self.user, self.asked.clone());
-        self.checked_at = Instant::now();
-        self.due = Some(self.checked_at + CHECK_PERIOD);
-        self.check = Some(Box::pin(async move {
-            let store = source.store.clone();
-            source.on_backend(async move { store.acquaintances(user, &asked).await }).await
-        }));
+    fn look_soon(&mut self) {
+        let now = Instant::now();
+        let next = self.looked_at.map_or(now, |at| at + CHECK_PACE);
+        self.due = Some(self.due.map_or(next, |due| due.min(next)));
     }
 
-    fn apply(&mut self, allowed: Result<Vec<UserId>, StoreError>) {
-        let (allowed, watch) = match (allowed, &mut self.watch) {
-            (Ok(allowed), Some(watch)) => (allowed, watch),
-            (Err(error), _) => {
+    fn begin_look(&mut self) {
+        let wanted = self.wanted.take();
+        let asked = wanted.as_ref().map_or(&self.asked, |wanted| &wanted.users).clone();
+        let (source, user) = (self.node.source.clone(), self.user);
+        let now = Instant::now();
+        self.looked_at = Some(now);
+        self.due = Some(now + CHECK_PERIOD);
+        let allowed = Box::pin(async move {
+            let store = source.store.clone();
+            source.on_backend(async move { store.acquaintances(user, &asked).await }).await
+        });
+        self.look = Some(Look { wanted, allowed });
+    }
+
+    /// Gives the refusal, if there is no room any more.
+    fn apply(
+        &mut self,
+        wanted: Option<Wanted>,
+        allowed: Result<Vec<UserId>, StoreError>,
+    ) -> Option<ServerFrame> {
+        let allowed = match allowed {
+            Ok(allowed) => allowed,
+            Err(error) => {
                 tracing::debug!("whom a session may watch is looked up later: {error}");
-                self.due = Some(Instant::now() + CHECK_PACE);
-                return;
+                // Of two requests the later counts.
+                self.wanted = self.wanted.take().or(wanted);
+                self.due = self.due.map(|_| Instant::now() + CHECK_PACE);
+                return None;
             }
-            (Ok(_), None) => return,
         };
-        if std::mem::take(&mut self.is_new) {
-            watch.begin(allowed, &self.asked);
-        } else {
-            watch.keep(allowed, &self.asked);
+        match wanted {
+            Some(Wanted { users, request_id }) => {
+                let watch = self.watch.take();
+                let mut watch = watch.unwrap_or_else(|| self.node.presence.join());
+                let has_room = watch.begin(allowed, &users);
+                if has_room {
+                    self.asked = users;
+                }
+                if self.asked.is_empty() {
+                    self.due = self.due.filter(|_| self.wanted.is_some());
+                } else {
+                    self.watch = Some(watch);
+                }
+                (!has_room).then(|| refusal(request_id))
+            }
+            None => {
+                if let Some(watch) = &mut self.watch {
+                    watch.keep(allowed, &self.asked);
+                }
+                None
+            }
         }
     }
 
@@ -118,7 +170,7 @@ impl<'a> Watching<'a> {
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub(super) async fn next(&mut self, lease: &Lease) -> Vec<ByteString> {
+    pub(super) async fn next(&mut self, lease: &Lease) -> Told {
         loop {
             let filled = async {
                 let Some(watch) = &self.watch else { return future::pending().await };
@@ -129,28 +181,33 @@ impl<'a> Watching<'a> {
                 }
                 watch.outbox().take(TURN)
             };
-            let check = async {
-                match &mut self.check {
-                    Some(check) => Some(check.await),
-                    None => match self.due {
-                        Some(due) => {
-                            sleep_until(due).await;
-                            None
-                        }
-                        None => future::pending().await,
-                    },
+            let looked = async {
+                match (&mut self.look, self.due) {
+                    (Some(look), _) => Some((&mut look.allowed).await),
+                    (None, Some(due)) => {
+                        sleep_until(due).await;
+                        None
+                    }
+                    (None, None) => future::pending().await,
                 }
             };
             tokio::select! {
-                frames = filled => return frames,
-                checked = check => match checked {
+                frames = filled => return Told::Presence(frames),
+                looked = looked => match looked {
                     Some(allowed) => {
-                        self.check = None;
-                        self.apply(allowed);
+                        let wanted = self.look.take().and_then(|look| look.wanted);
+                        if let Some(refusal) = self.apply(wanted, allowed) {
+                            return Told::Refused(Box::new(refusal));
+                        }
                     }
-                    None => self.begin_check(),
+                    None => self.begin_look(),
                 },
             }
         }
     }
+}
+
+fn refusal(request_id: Option<RequestId>) -> ServerFrame {
+    let sentence = "this node watches as many users as it can";
+    ServerFrame::Error(ErrorFrame { request_id, ..ErrorFrame::new(ErrorCode::Overloaded, sentence) })
 }

@@ -123,7 +123,9 @@ impl Case<'_> {
             for ((sender, recipient, text), outcome) in left.into_iter().zip(outcomes) {
                 match outcome {
                     Outcome::Committed(entries) => {
-                        packets.extend(Delivered::of_change(&entries, &Origin::here(None))?);
+                        let origin = Origin::here(None);
+                        let made = Delivered::of_change(&entries, &origin)?;
+                        packets.extend(made.collect::<Result<Vec<_>, _>>()?);
                     }
                     Outcome::Repeated(_) => {}
                     Outcome::Refused(Refusal::Busy) => {

@@ -1,4 +1,6 @@
 //! What must hold of the rows, each with the query that counts where it does not. Plain SQL that both back ends take.
+//!
+//! `kind <= 5` is what the index of the entries by message asks for: SQLite does not infer it.
 
 /// A rule and its query.
 type Rule = (&'static str, &'static str);
@@ -43,10 +45,10 @@ pub(super) const OF_MESSAGES: &[Rule] = &[
         "a message has one entry with its sender, and in a conversation of two one with its recipient",
         "SELECT count(*) AS n FROM messages m JOIN conversations c ON c.id = m.conversation_id
          WHERE 1 <> (SELECT count(*) FROM mailbox_entries e JOIN mailboxes b ON b.id = e.mailbox_id
-                     WHERE e.message_id = m.id AND e.kind = 2 AND b.owner_id = m.sender_id)
+                     WHERE e.message_id = m.id AND e.kind <= 5 AND e.kind = 2 AND b.owner_id = m.sender_id)
             OR (c.kind = 1 AND 1 <> (
                 SELECT count(*) FROM mailbox_entries e JOIN mailboxes b ON b.id = e.mailbox_id
-                WHERE e.message_id = m.id AND e.kind = 1 AND b.owner_id = c.user_low + c.user_high - m.sender_id))",
+                WHERE e.message_id = m.id AND e.kind <= 5 AND e.kind = 1 AND b.owner_id = c.user_low + c.user_high - m.sender_id))",
     ),
     (
         "no mailbox has a message twice, and only that of its sender has it as sent",
@@ -68,7 +70,7 @@ pub(super) const OF_MESSAGES: &[Rule] = &[
              WHERE e.kind = 1 AND e.read_at IS NOT NULL AND b.owner_id <> m.sender_id
          ) m
          WHERE 1 <> coalesce(
-             nullif((SELECT count(*) FROM mailbox_entries r WHERE r.message_id = m.id AND r.kind = 3
+             nullif((SELECT count(*) FROM mailbox_entries r WHERE r.message_id = m.id AND r.kind <= 5 AND r.kind = 3
                      AND r.mailbox_id = m.reader AND r.message_ids IS NULL), 0),
              (SELECT count(*) FROM mailbox_entries r WHERE r.kind = 3 AND r.mailbox_id = m.reader
               AND replace(replace(replace(r.message_ids, ' ', ''), '[', ','), ']', ',') LIKE m.listed))",
@@ -78,7 +80,7 @@ pub(super) const OF_MESSAGES: &[Rule] = &[
         // Nor if its sender had left the group: whether that was so then is known only of who has not left since.
         "SELECT count(*) AS n FROM (
              SELECT m.fewest, m.most, coalesce(
-                 nullif((SELECT count(*) FROM mailbox_entries r WHERE r.message_id = m.id AND r.kind = 4
+                 nullif((SELECT count(*) FROM mailbox_entries r WHERE r.message_id = m.id AND r.kind <= 5 AND r.kind = 4
                          AND r.mailbox_id = m.sender AND r.actor_id = m.reader AND r.message_ids IS NULL), 0),
                  (SELECT count(*) FROM mailbox_entries r WHERE r.kind = 4 AND r.mailbox_id = m.sender
                   AND r.actor_id = m.reader
@@ -101,13 +103,13 @@ pub(super) const OF_MESSAGES: &[Rule] = &[
         "SELECT count(*) AS n FROM messages m WHERE m.deleted_at IS NOT NULL AND (
              m.subject <> '' OR m.content <> '' OR m.attachments IS NOT NULL
              OR EXISTS (SELECT 1 FROM attachments a WHERE a.message_id = m.id AND a.removed_at IS NULL)
-             OR EXISTS (SELECT 1 FROM mailbox_entries e WHERE e.message_id = m.id AND e.kind IN (1, 2, 6, 7)
+             OR EXISTS (SELECT 1 FROM mailbox_entries e WHERE e.message_id = m.id AND e.kind <= 5 AND e.kind <= 2
                         AND e.hidden_at IS NULL)
              OR EXISTS (SELECT 1 FROM mailbox_entries e JOIN mailboxes b ON b.id = e.mailbox_id
                         JOIN members s ON s.conversation_id = m.conversation_id AND s.user_id = b.owner_id
                             AND s.since < m.id
-                        WHERE e.message_id = m.id AND e.kind <= 2
-                        AND 1 <> (SELECT count(*) FROM mailbox_entries d WHERE d.message_id = m.id AND d.kind = 5
+                        WHERE e.message_id = m.id AND e.kind <= 5 AND e.kind <= 2
+                        AND 1 <> (SELECT count(*) FROM mailbox_entries d WHERE d.message_id = m.id AND d.kind <= 5 AND d.kind = 5
                                   AND d.mailbox_id = e.mailbox_id)))",
     ),
     (
@@ -167,7 +169,7 @@ pub(super) const OF_GROUPS: &[Rule] = &[
          JOIN members s ON s.conversation_id = m.conversation_id AND s.since < m.id AND s.user_id <> m.sender_id
          JOIN mailboxes b ON b.owner_id = s.user_id
          WHERE 1 <> (SELECT count(*) FROM mailbox_entries e
-                     WHERE e.message_id = m.id AND e.mailbox_id = b.id AND e.kind = 1)",
+                     WHERE e.message_id = m.id AND e.mailbox_id = b.id AND e.kind <= 5 AND e.kind = 1)",
     ),
     (
         "what a mailbox has of a group stands after its owner joined, and not after they left",
@@ -206,7 +208,7 @@ pub(super) const OF_GROUPS: &[Rule] = &[
         "SELECT count(*) AS n FROM (
              SELECT m.read_count, c.kind, s.user_id AS sender, (
                  SELECT count(*) FROM mailbox_entries e
-                 WHERE e.message_id = m.id AND e.kind = 1 AND e.read_at IS NOT NULL AND e.is_silent IS NULL) AS readers
+                 WHERE e.message_id = m.id AND e.kind <= 5 AND e.kind = 1 AND e.read_at IS NOT NULL AND e.is_silent IS NULL) AS readers
              FROM messages m JOIN conversations c ON c.id = m.conversation_id
              LEFT JOIN members s ON s.conversation_id = m.conversation_id AND s.user_id = m.sender_id AND s.since < m.id
          ) m
@@ -226,6 +228,10 @@ pub(super) const OF_WHAT_STANDS_BESIDE: &[Rule] = &[
         "what is kept of a text before is of a message that was edited and not deleted",
         "SELECT count(*) AS n FROM message_versions v LEFT JOIN messages m ON m.id = v.message_id
          WHERE m.id IS NULL OR m.deleted_at IS NOT NULL OR m.edited_at IS NULL OR v.edited_at > m.edited_at",
+    ),
+    (
+        "of a message no more than 100 texts before are kept",
+        "SELECT count(*) AS n FROM (SELECT 1 AS one FROM message_versions GROUP BY message_id HAVING count(*) > 100) v",
     ),
     (
         "nobody blocks themselves, or somebody who is not there",

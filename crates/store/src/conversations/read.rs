@@ -4,8 +4,11 @@ mod people;
 mod search;
 
 use diesel::dsl;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
+use switchboard_protocol::limits::VERSIONS;
 use switchboard_protocol::{ConversationId, MailboxId, MessageId, Role, Timestamp, UserId};
 
 pub(crate) use self::people::acquainted;
@@ -85,6 +88,7 @@ impl Store {
         let query = message_versions::table
             .filter(message_versions::message_id.eq(message.0))
             .order(message_versions::edited_at.desc())
+            .limit(VERSIONS)
             .select((message_versions::subject, message_versions::content, message_versions::edited_at));
         let rows: Vec<(String, String, i64)> = read!(self, connection => query.load(connection))?;
         let version = |(subject, content, until)| Version { subject, content, until: Timestamp(until) };
@@ -119,11 +123,13 @@ impl Store {
 #[dsl::auto_type(no_type_alias)]
 pub(crate) fn visible(reader: i64, mailbox: i64, message: i64) -> _ {
     let (none, sent): (i16, i16) = (0, kind::SENT);
+    let by_message: SqlLiteral<Bool> = queries::by_message();
     mailbox_entries::table
         .inner_join(members::table.on(members::conversation_id.eq(mailbox_entries::conversation_id)))
         .filter(mailbox_entries::message_id.eq(message))
         .filter(mailbox_entries::mailbox_id.eq(mailbox))
-        // `+ 0` leaves no index but that by message.
+        // `+ 0` leaves no index but that.
+        .filter(by_message)
         .filter((mailbox_entries::kind + none).le(sent))
         .filter(mailbox_entries::hidden_at.is_null())
         .filter(members::user_id.eq(reader))

@@ -8,7 +8,7 @@ FROM (
       AND m.id > (SELECT n.since FROM members n WHERE n.conversation_id = {2} AND n.user_id = {0})
       AND (SELECT count(*) FROM mailbox_entries v
            WHERE v.message_id = m.id AND v.mailbox_id = (SELECT b.id FROM mailboxes b WHERE b.owner_id = {0})
-             AND v.kind + 0 <= 2 AND v.hidden_at IS NULL) > 0
+             AND v.kind <= 5 AND v.kind + 0 <= 2 AND v.hidden_at IS NULL) > 0
     ORDER BY m.conversation_id DESC, m.id DESC LIMIT {4}
 ) e {messages m} e.id {m}
     {conversations c} m.conversation_id {c}

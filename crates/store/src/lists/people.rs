@@ -1,6 +1,6 @@
 //! The other users, for whom one may write to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::dsl;
 use diesel::prelude::*;
@@ -11,7 +11,7 @@ use switchboard_protocol::UserId;
 use super::pattern;
 use crate::error::StoreError;
 use crate::queries::display_name;
-use crate::schema::{self, conversations, members, users};
+use crate::schema::{self, OPERATOR, conversations, members, users};
 use crate::store::{Store, read};
 
 /// A user, as other users see them.
@@ -68,8 +68,8 @@ pub(crate) fn fellows(user: i64) -> _ {
 
 impl Store {
     /// Up to `limit` users with a higher id than `after`, by id, without those that are disabled; with `query`, those
-    /// in whose user name or full name it stands, and with `only_in_groups` those who share a group with `reader`, and
-    /// the reader. Upper and lower case are one: on Postgres as its locale has it, on SQLite for the letters of ASCII
+    /// in whose user name or full name it stands, and with `only_in_groups` those who share a group of the operator
+    /// with `reader`, and the reader. Upper and lower case are one: on Postgres as its locale has it, on SQLite for the letters of ASCII
     /// only. A query that few names match reads the whole table.
     ///
     /// # Errors
@@ -93,7 +93,8 @@ impl Store {
             .limit(limit)
             .select(PERSON);
         let rows: Vec<PersonRow> = if only_in_groups {
-            let fellow = users::id.eq_any(fellows(reader.0).select(members::user_id));
+            let of_operator = fellows(reader.0).filter(conversations::creator_id.eq(OPERATOR));
+            let fellow = users::id.eq_any(of_operator.select(members::user_id));
             let found = found.filter(fellow.or(users::id.eq(reader.0)));
             read!(self, connection => found.load(connection))?
         } else {
@@ -103,7 +104,7 @@ impl Store {
     }
 
     /// All users that are not disabled, by id, each with the titles of the groups that they share with `reader`; with
-    /// `only_in_groups` those who share one, and the reader. Reads the whole table.
+    /// `only_in_groups` those who share one of the operator, and the reader. Reads the whole table.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].
@@ -114,19 +115,24 @@ impl Store {
     ) -> Result<Vec<(Person, Vec<String>)>, StoreError> {
         let all = users::table.filter(users::disabled_at.is_null()).order(users::id).select(PERSON);
         let people: Vec<PersonRow> = read!(self, connection => all.load(connection))?;
-        let shared = fellows(reader.0)
-            .order((conversations::title, conversations::id))
-            .select((members::user_id, conversations::title));
-        let shared: Vec<(i64, String)> = read!(self, connection => shared.load(connection))?;
+        let shared = fellows(reader.0).order((conversations::title, conversations::id)).select((
+            members::user_id,
+            conversations::title,
+            conversations::creator_id,
+        ));
+        let shared: Vec<(i64, String, Option<i64>)> = read!(self, connection => shared.load(connection))?;
         let mut titles: HashMap<i64, Vec<String>> = HashMap::new();
-        for (user, title) in shared {
+        let mut reachable = HashSet::from([reader.0]);
+        for (user, title, creator) in shared {
             titles.entry(user).or_default().push(title);
+            if creator == Some(OPERATOR) {
+                reachable.insert(user);
+            }
         }
         let with_titles = people.into_iter().map(person).map(|person| {
             let titles = titles.remove(&person.id.0).unwrap_or_default();
             (person, titles)
         });
-        let reachable = |person: &Person, titles: &[String]| !titles.is_empty() || person.id == reader;
-        Ok(with_titles.filter(|(person, titles)| !only_in_groups || reachable(person, titles)).collect())
+        Ok(with_titles.filter(|(person, _)| !only_in_groups || reachable.contains(&person.id.0)).collect())
     }
 }

@@ -4,9 +4,10 @@
 -- joined it, is passed over at the price of a probe for each.
 -- {0} the user, {1} their mailbox, {2} the message, {3} where to begin if it is not in the mailbox, {4} how many.
 WITH place AS (
-    -- Ids ascend in the order of a mailbox. `+ 0` keeps Postgres from walking the mailbox in search of the least.
+    -- Ids ascend in the order of a mailbox. `+ 0` keeps Postgres from walking the mailbox in search of the least, and
+    -- `kind <= 5` is what the index by message asks for.
     SELECT coalesce(min(seq + 0), {3}) AS seq FROM mailbox_entries
-    WHERE message_id = {2} AND mailbox_id = {1} AND kind IN (1, 2)
+    WHERE message_id = {2} AND mailbox_id = {1} AND kind <= 5 AND kind IN (1, 2)
 )
 SELECT CAST(e.kind AS BIGINT), {shown}, c.title, o.username, o.full_name
 FROM (

@@ -16,20 +16,23 @@ WITH e AS MATERIALIZED (
         ) sent
     ) latest ORDER BY seq DESC LIMIT {3}
 ), found AS MATERIALIZED (
-    SELECT e.seq, e.message_id FROM e {messages m} e.message_id {m}
-    WHERE (e.kind = 2 OR e.actor_id <> {0})
-      AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~0})) ESCAPE '\'
-      AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~1})) ESCAPE '\'
-      AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~2})) ESCAPE '\'
-      AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~3})) ESCAPE '\'
-      AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~4})) ESCAPE '\'
-      AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~5})) ESCAPE '\'
-      AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~6})) ESCAPE '\'
-      AND lower(m.subject || ' ' || m.content) LIKE (SELECT lower({~7})) ESCAPE '\'
+    -- `LIMIT` keeps the text from being made again for each word.
+    SELECT t.seq, t.message_id FROM (
+        SELECT e.seq, e.message_id, m.conversation_id, lower(m.subject || ' ' || m.content) AS text
+        FROM e {messages m} e.message_id {m} WHERE e.kind = 2 OR e.actor_id <> {0} LIMIT {3}
+    ) t
+    WHERE text LIKE (SELECT lower({~0})) ESCAPE '\'
+      AND text LIKE (SELECT lower({~1})) ESCAPE '\'
+      AND text LIKE (SELECT lower({~2})) ESCAPE '\'
+      AND text LIKE (SELECT lower({~3})) ESCAPE '\'
+      AND text LIKE (SELECT lower({~4})) ESCAPE '\'
+      AND text LIKE (SELECT lower({~5})) ESCAPE '\'
+      AND text LIKE (SELECT lower({~6})) ESCAPE '\'
+      AND text LIKE (SELECT lower({~7})) ESCAPE '\'
       -- In words of the message, so that it is asked only of one that has them all.
       AND (SELECT count(*) FROM members n
-           WHERE n.conversation_id = m.conversation_id AND n.user_id = {0} AND n.since < m.id) > 0
-    ORDER BY e.seq DESC LIMIT {4}
+           WHERE n.conversation_id = t.conversation_id AND n.user_id = {0} AND n.since < t.message_id) > 0
+    ORDER BY t.seq DESC LIMIT {4}
 ), answer AS (
     SELECT seq, message_id FROM found
     UNION ALL

@@ -5,7 +5,7 @@
 -- Two things keep Postgres to the indexes whatever its statistics are, since it knows only what an average
 -- conversation holds. `BETWEEN` where `=` is meant: the order by conversation then counts, which is the index's own;
 -- else it may walk all messages until one is of the conversation. `> 0`: it takes `EXISTS` for rare, and sorts. `+ 0`
--- leaves out the index of lists, by which it would walk the mailbox.
+-- leaves out the index of lists, by which it would walk the mailbox; `kind <= 5` is what that by message asks for.
 , seen AS MATERIALIZED (
     SELECT n.*, CASE WHEN n.since = 0 OR n.since < (
         SELECT m.id FROM messages m
@@ -16,7 +16,7 @@
         WHERE m.conversation_id BETWEEN n.conversation_id AND n.conversation_id AND m.deleted_at IS NULL
           AND m.id > n.since AND (
             SELECT count(*) FROM mailbox_entries v
-            WHERE v.message_id = m.id AND v.mailbox_id = {1} AND v.kind + 0 <= 2 AND v.hidden_at IS NULL) > 0
+            WHERE v.message_id = m.id AND v.mailbox_id = {1} AND v.kind <= 5 AND v.kind + 0 <= 2 AND v.hidden_at IS NULL) > 0
         ORDER BY m.conversation_id DESC, m.id DESC LIMIT 1
     ) END AS last FROM own n
 ), placed AS MATERIALIZED (

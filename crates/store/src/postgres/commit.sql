@@ -2,8 +2,10 @@
 -- transaction. Its snapshot is newer than the locks, so what it reads of the locked mailboxes is the last word.
 -- What stands between `--[name` and `--]` is left out where the batch has none of it: see `Shape`.
 -- Nothing joins two intermediate results of the batch's size: a plan that knows no sizes would do so in a loop.
--- `+ 0` leaves no index of the entries but that by message, which is the right one at any size and with any statistics, and
--- a comparison of rows none of the members but that by both columns.
+-- A comparison of rows leaves only the index that begins with both columns, and goes by both, at any size and with any
+-- statistics: of the entries that by message, which holds the kinds up to 5, of the members that by conversation. As it is
+-- held to give many rows, it stands where it gives one: behind `LIMIT 1`, in an aggregate, in `EXISTS`. `+ 0` leaves out the
+-- indexes of lists.
 WITH input AS MATERIALIZED (
     SELECT i.*, (extract(epoch FROM clock_timestamp()) * 1000000)::int8 AS at
     FROM unnest({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}, {12}, {13}, {14}, {15})
@@ -35,12 +37,13 @@ WITH input AS MATERIALIZED (
     WHERE i.op = 0 AND i.target > 0
 --]
 ), checked AS MATERIALIZED (
-    -- problem: as the outcome below, 0 for none.
+    -- problem: as the outcome below, 0 for none. Creator 0: the operator made the group.
     SELECT a.*, CASE
         WHEN a.peer <> a.actor AND (
-            EXISTS (SELECT FROM blocks k WHERE k.blocker_id = a.peer AND k.blocked_id = a.actor)
+            u.id IS NULL OR u.disabled_at IS NOT NULL
+            OR EXISTS (SELECT FROM blocks k WHERE k.blocker_id = a.peer AND k.blocked_id = a.actor)
             OR a.strict AND NOT EXISTS (
-                SELECT FROM members x JOIN conversations g ON g.id = x.conversation_id AND g.kind = 2
+                SELECT FROM members x JOIN conversations g ON g.id = x.conversation_id AND g.creator_id + 0 = 0
                     JOIN members y ON (y.conversation_id, y.user_id) >= (x.conversation_id, a.peer)
                         AND (y.conversation_id, y.user_id) <= (x.conversation_id, a.peer)
                 WHERE x.user_id = a.actor)) THEN 9
@@ -49,9 +52,10 @@ WITH input AS MATERIALIZED (
         WHEN a.reply IS NOT NULL AND NOT EXISTS (
             SELECT FROM messages r JOIN members s ON s.conversation_id = r.conversation_id AND s.user_id = a.actor
                 JOIN mailboxes b ON b.owner_id = a.actor
-                JOIN mailbox_entries e ON e.message_id = r.id AND e.mailbox_id + 0 = b.id
+                JOIN mailbox_entries e ON (e.message_id, e.mailbox_id) >= (a.reply, b.id)
+                    AND (e.message_id, e.mailbox_id) <= (a.reply, b.id)
             WHERE r.id = a.reply AND r.conversation_id = a.known AND s.since < r.id
-                AND e.kind + 0 <= 2 AND e.hidden_at IS NULL) THEN 8
+                AND e.kind <= 5 AND e.kind + 0 <= 2 AND e.hidden_at IS NULL) THEN 8
         WHEN a.mentions IS NOT NULL AND EXISTS (
             SELECT FROM json_array_elements_text(a.mentions::json) AS n (id) WHERE NOT CASE
                 WHEN a.peer IS NULL THEN EXISTS (SELECT FROM members s WHERE s.conversation_id = a.known AND s.user_id = n.id::int8)
@@ -59,8 +63,7 @@ WITH input AS MATERIALIZED (
 --]
         ELSE 0 END AS problem
     FROM aimed a LEFT JOIN users u ON u.id = a.peer
-    WHERE (a.peer IS NULL OR u.disabled_at IS NULL AND u.id IS NOT NULL)
-        AND NOT EXISTS (SELECT FROM prior p WHERE p.ord = a.ord)
+    WHERE NOT EXISTS (SELECT FROM prior p WHERE p.ord = a.ord)
 ), fresh AS (
     -- A message that opens its conversation draws an id for it; of several, the first one's counts.
     SELECT c.*, least(c.actor, c.peer) AS low, greatest(c.actor, c.peer) AS high,
@@ -89,9 +92,11 @@ WITH input AS MATERIALIZED (
 --[reads
 ), marked AS (
     UPDATE mailbox_entries e SET read_at = i.at, is_silent = CASE WHEN NOT u.send_receipts THEN 1 END
-    FROM input i JOIN mailboxes b ON b.owner_id = i.actor JOIN users u ON u.id = i.actor
-    WHERE i.op = 1 AND e.message_id = i.message AND e.mailbox_id + 0 = b.id AND e.kind + 0 = 1
-        AND e.read_at IS NULL AND e.hidden_at IS NULL
+    FROM input i JOIN mailboxes b ON b.owner_id = i.actor JOIN users u ON u.id = i.actor CROSS JOIN LATERAL (
+        SELECT r.mailbox_id, r.seq FROM mailbox_entries r WHERE (r.message_id, r.mailbox_id) >= (i.message, b.id)
+            AND (r.message_id, r.mailbox_id) <= (i.message, b.id) AND r.kind <= 5 AND r.kind + 0 = 1 LIMIT 1
+    ) r
+    WHERE i.op = 1 AND e.mailbox_id = r.mailbox_id AND e.seq = r.seq AND e.read_at IS NULL AND e.hidden_at IS NULL
     RETURNING i.ord, i.actor, i.at, e.conversation_id AS conversation, e.message_id AS message, e.actor_id AS sender,
               e.is_silent
 ), told AS MATERIALIZED (
@@ -168,19 +173,27 @@ WITH input AS MATERIALIZED (
     SELECT p.ord, 0, CASE WHEN p.same THEN 1 ELSE 2 END, b.id, e.seq, b.unread, e.kind, p.conversation_id, p.id,
            NULL, p.actor, e.read_at, p.created_at, p.peer, NULL
     FROM prior p JOIN mailboxes b ON b.owner_id = p.actor
-        JOIN mailbox_entries e ON e.message_id = p.id AND e.mailbox_id + 0 = b.id AND e.kind + 0 = 2
+        CROSS JOIN LATERAL (
+            SELECT e.seq, e.kind, e.read_at FROM mailbox_entries e WHERE (e.message_id, e.mailbox_id) >= (p.id, b.id)
+                AND (e.message_id, e.mailbox_id) <= (p.id, b.id) AND e.kind <= 5 AND e.kind + 0 = 2 LIMIT 1
+        ) e
 --]
 --[reads
     UNION ALL
     -- The entry that says that it was read; what one wrote to oneself has only the received one. Of several, those count
     -- that the reader still has.
     SELECT i.ord, 0, 1, b.id, max(e.seq), coalesce((SELECT c.unread FROM counted c WHERE c.id = b.id), b.unread),
-           3, max(e.conversation_id), max(i.message), NULL, i.actor, max(e.read_at), max(e.created_at), NULL, NULL
-    FROM input i JOIN mailboxes b ON b.owner_id = i.actor
-        JOIN mailbox_entries r ON r.message_id = i.message AND r.mailbox_id + 0 = b.id AND r.kind + 0 = 1
-        JOIN members s ON s.conversation_id = r.conversation_id AND s.user_id = i.actor AND s.since < i.message
-        JOIN mailbox_entries e ON e.message_id = i.message AND e.mailbox_id + 0 = b.id AND e.kind + 0 IN (1, 3)
-    WHERE i.op = 1 AND r.hidden_at IS NULL AND e.hidden_at IS NULL AND i.ord NOT IN (SELECT m.ord FROM marked m)
+           3, max(e.conversation), max(i.message), NULL, i.actor, max(e.read_at), max(e.created_at), NULL, NULL
+    FROM input i JOIN mailboxes b ON b.owner_id = i.actor CROSS JOIN LATERAL (
+        SELECT max(e.seq) AS seq, max(e.conversation_id) AS conversation, max(e.read_at) AS read_at,
+               max(e.created_at) AS created_at, min(e.kind) AS first
+        FROM mailbox_entries e WHERE (e.message_id, e.mailbox_id) >= (i.message, b.id)
+            AND (e.message_id, e.mailbox_id) <= (i.message, b.id)
+            AND e.kind <= 5 AND e.kind + 0 IN (1, 3) AND e.hidden_at IS NULL
+    ) e
+    WHERE i.op = 1 AND e.first = 1 AND i.ord NOT IN (SELECT m.ord FROM marked m)
+        AND EXISTS (SELECT FROM members s WHERE (s.conversation_id, s.user_id) >= (e.conversation, i.actor)
+                        AND (s.conversation_id, s.user_id) <= (e.conversation, i.actor) AND s.since < i.message OFFSET 0)
     GROUP BY i.ord, b.id, b.unread, i.actor
 --]
 )

@@ -6,7 +6,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text};
-use switchboard_protocol::limits::REACTIONS;
+use switchboard_protocol::limits::{REACTIONS, VERSIONS};
 use switchboard_protocol::{MessageId, UserId};
 
 use super::changes::pieces;
@@ -183,8 +183,10 @@ impl QueryFragment<Pg> for Write<'_> {
             out.push_bind_param::<Array<Bool>, _>(column)?;
         }
         out.push_sql(text());
-        out.push_bind_param::<BigInt, _>(&REACTIONS)?;
-        out.push_sql(text());
+        for number in [&REACTIONS, &(VERSIONS - 1)] {
+            out.push_bind_param::<BigInt, _>(number)?;
+            out.push_sql(text());
+        }
         Ok(())
     }
 }

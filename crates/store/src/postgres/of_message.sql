@@ -1,7 +1,7 @@
 -- Commits a batch of what is done to messages, none of them twice: deletions (kind 5), edits (6) and reactions (7), under the
 -- locks of the statements before it in the same transaction. A sender's deletion takes the message from all, another's from
--- themselves. For the snapshot, the joins and `+ 0` see `commit.sql`. A comparison of rows leaves only the index that begins
--- with both columns, and goes by both: a message's many entries are not walked for the few of one mailbox.
+-- themselves. For the snapshot, the joins and `+ 0` see `commit.sql`, and for the comparisons of rows: a message's many entries
+-- are not walked for the few of one mailbox. `OFFSET 0` keeps an `EXISTS` from being made a join.
 WITH input AS MATERIALIZED (
     SELECT i.*, (extract(epoch FROM clock_timestamp()) * 1000000)::int8 AS now
     FROM unnest({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11})
@@ -17,18 +17,21 @@ WITH input AS MATERIALIZED (
             AND (s.conversation_id, s.user_id) <= (m.conversation_id, i.actor) AND s.since < m.id
         LEFT JOIN reactions r ON r.message_id = i.message AND r.user_id = i.actor AND r.reaction = i.reaction
     WHERE EXISTS (SELECT FROM mailbox_entries e WHERE (e.message_id, e.mailbox_id) >= (i.message, b.id)
-                      AND (e.message_id, e.mailbox_id) <= (i.message, b.id) AND e.kind + 0 <= 2 AND e.hidden_at IS NULL)
+                      AND (e.message_id, e.mailbox_id) <= (i.message, b.id)
+                      AND e.kind <= 5 AND e.kind + 0 <= 2 AND e.hidden_at IS NULL OFFSET 0)
         AND (i.kind <> 6 OR m.sender_id = i.actor)
 ), judged AS MATERIALIZED (
     -- outcome: 0 done now, 1 done before, 4 too late, 5 nothing left to say, 6 too many reactions, 9 the other takes nothing
-    -- from the actor. What was done before is so whatever holds by now: an answer may have been lost.
+    -- from the actor. What was done before is so whatever holds by now: an answer may have been lost. Creator 0: the operator
+    -- made the group.
     SELECT h.*, CASE
         WHEN h.kind = 6 AND h.content = h.content_before AND coalesce(h.subject = h.subject_before, true) THEN 1
         WHEN h.kind = 7 AND h.is_set = h.was_set THEN 1
         WHEN h.kind > 5 AND h.peer <> h.actor AND (
-            EXISTS (SELECT FROM blocks k WHERE k.blocker_id = h.peer AND k.blocked_id = h.actor)
+            EXISTS (SELECT FROM users u WHERE u.id = h.peer AND u.disabled_at IS NOT NULL)
+            OR EXISTS (SELECT FROM blocks k WHERE k.blocker_id = h.peer AND k.blocked_id = h.actor)
             OR h.strict AND NOT EXISTS (
-                SELECT FROM members x JOIN conversations g ON g.id = x.conversation_id AND g.kind = 2
+                SELECT FROM members x JOIN conversations g ON g.id = x.conversation_id AND g.creator_id + 0 = 0
                     JOIN members y ON (y.conversation_id, y.user_id) >= (x.conversation_id, h.peer)
                         AND (y.conversation_id, y.user_id) <= (x.conversation_id, h.peer)
                 WHERE x.user_id = h.actor)) THEN 9
@@ -64,16 +67,24 @@ WITH input AS MATERIALIZED (
 ), dropped AS (
     DELETE FROM reactions r USING target t WHERE r.message_id = t.message AND t.kind = 5 AND t.of_sender
 ), hidden AS (
-    -- Those of former members too. An entry of several messages stays: what it says of the others holds.
+    -- Those of former members too. An entry of several messages stays: what it says of the others holds. Edits and
+    -- reactions stay too, as many as they may be: they say nothing where the message is hidden.
     UPDATE mailbox_entries e SET hidden_at = t.at FROM target t
     WHERE t.kind = 5 AND e.message_id = t.message AND (t.of_sender OR e.mailbox_id + 0 = t.mailbox)
-        AND e.kind + 0 IN (1, 2, 3, 4, 6, 7) AND e.hidden_at IS NULL AND e.message_ids IS NULL
+        AND e.kind <= 5 AND e.kind + 0 IN (1, 2, 3, 4) AND e.hidden_at IS NULL AND e.message_ids IS NULL
 ), reworded AS (
     UPDATE messages m SET subject = coalesce(t.subject, t.subject_before), content = t.content, edited_at = t.at
     FROM target t WHERE m.id = t.message AND t.kind = 6
 ), kept AS (
     INSERT INTO message_versions (message_id, edited_at, subject, content)
     SELECT message, at, subject_before, content_before FROM target WHERE kind = 6 AND keep
+), outdated AS (
+    -- So that with this one there are as many as are kept.
+    DELETE FROM message_versions v USING (
+        SELECT t.message, (SELECT w.edited_at FROM message_versions w WHERE w.message_id = t.message
+                           ORDER BY w.edited_at DESC LIMIT 1 OFFSET {13}) AS last
+        FROM target t WHERE t.kind = 6 AND t.keep OFFSET 0
+    ) t WHERE v.message_id = t.message AND v.edited_at <= t.last
 ), reacted AS (
     INSERT INTO reactions (message_id, user_id, reaction, created_at)
     SELECT message, actor, reaction, at FROM target WHERE kind = 7 AND is_set
@@ -89,12 +100,13 @@ WITH input AS MATERIALIZED (
         JOIN mailboxes b ON b.owner_id = g.user_id
     WHERE (t.kind > 5 OR t.of_sender)
         AND EXISTS (SELECT FROM mailbox_entries e WHERE (e.message_id, e.mailbox_id) >= (t.message, b.id)
-                        AND (e.message_id, e.mailbox_id) <= (t.message, b.id) AND e.kind + 0 <= 2 AND e.hidden_at IS NULL)
+                        AND (e.message_id, e.mailbox_id) <= (t.message, b.id)
+                        AND e.kind <= 5 AND e.kind + 0 <= 2 AND e.hidden_at IS NULL OFFSET 0)
 ), change AS (
     -- Unread changes in these mailboxes only, which are locked: nothing of a group is unread to who has left it.
     SELECT a.*, CASE WHEN a.kind = 5 THEN (
             SELECT -count(*) FROM mailbox_entries e WHERE (e.message_id, e.mailbox_id) >= (a.message, a.mailbox)
-                AND (e.message_id, e.mailbox_id) <= (a.message, a.mailbox) AND e.kind + 0 = 1
+                AND (e.message_id, e.mailbox_id) <= (a.message, a.mailbox) AND e.kind <= 5 AND e.kind + 0 = 1
                 AND e.read_at IS NULL AND e.hidden_at IS NULL) ELSE 0 END AS unread
     FROM audience a
 ), numbered AS MATERIALIZED (
@@ -126,7 +138,7 @@ WITH input AS MATERIALIZED (
            e.conversation_id, i.message, i.actor, e.created_at, NULL
     FROM input i JOIN mailboxes b ON b.owner_id = i.actor
         JOIN mailbox_entries e ON (e.message_id, e.mailbox_id) >= (i.message, b.id)
-            AND (e.message_id, e.mailbox_id) <= (i.message, b.id) AND e.kind + 0 = 5
+            AND (e.message_id, e.mailbox_id) <= (i.message, b.id) AND e.kind <= 5 AND e.kind + 0 = 5
     WHERE i.kind = 5 AND i.ord NOT IN (SELECT t.ord FROM target t)
 )
 SELECT a.ord, a.outcome::int2, a.mailbox, a.seq, a.unread, a.kind::int2, a.conversation, a.message, NULL::text, a.actor,

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use diesel::dsl;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, Timestamp, UserId};
 
 use super::{display_name, mentions};
@@ -52,6 +54,7 @@ pub(crate) fn page(mailbox: i64, after: i64, limit: i64) -> _ {
                 conversations::user_low.nullable(),
                 conversations::user_high.nullable(),
                 owner_since(),
+                n_held(),
             ),
             (
                 messages::sender_id.nullable(),
@@ -81,6 +84,24 @@ fn owner_since() -> _ {
         .single_value()
 }
 
+diesel::alias!(mailbox_entries as copies: Copies);
+
+/// In how many entries the owner has the message, of which an edit or a reaction tells: none once it is deleted, for all or
+/// for the owner. The many entries that tell of it are not hidden then. `count` and `+ 0`: see `lists/talks.sql`.
+#[dsl::auto_type]
+fn n_held() -> _ {
+    let (edited, reacted): (i16, i16) = (kind::EDITED, kind::REACTED);
+    let shows_it: SqlLiteral<Bool> = dsl::sql("copies.kind <= 5 AND copies.kind + 0 <= 2");
+    copies
+        .filter(mailbox_entries::kind.between(edited, reacted))
+        .filter(copies.field(mailbox_entries::message_id).eq(mailbox_entries::message_id))
+        .filter(copies.field(mailbox_entries::mailbox_id).eq(mailbox_entries::mailbox_id))
+        .filter(shows_it)
+        .filter(copies.field(mailbox_entries::hidden_at).is_null())
+        .select(dsl::count_star())
+        .single_value()
+}
+
 type EntryColumns = (
     i64,
     i64,
@@ -95,8 +116,8 @@ type EntryColumns = (
     Option<String>,
     Option<i64>,
 );
-/// Kind, the two users, since when the owner is a member.
-type ConversationColumns = (Option<i16>, Option<i64>, Option<i64>, Option<i64>);
+/// Kind, the two users, since when the owner is a member, in how many entries they have the message.
+type ConversationColumns = (Option<i16>, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 type MessageColumns = (
     Option<i64>,
     Option<String>,
@@ -122,7 +143,12 @@ pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
     let (list, detail) = (list.as_deref(), detail.as_deref());
     let event = match (kind, message) {
         // Whatever it said, it says it no more.
-        _ if hidden_at.is_some() || is_out_of_sight(kind, message, talk) => Event::Void,
+        _ if hidden_at.is_some()
+            || is_deleted(kind, talk)
+            || is_out_of_sight((kind, message), list, talk) =>
+        {
+            Event::Void
+        }
         (kind::SENT | kind::RECEIVED, Some(id)) => {
             let is_sent = kind == kind::SENT;
             let message = message_of(id, conversation, talk, text, name)?;
@@ -139,7 +165,7 @@ pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
         },
         (kind::DELETED, Some(message)) => Event::Deleted { message },
         (kind::EDITED, Some(message)) => {
-            let (subject, content) = (text.1?, text.2?);
+            let (subject, content) = (text.1?.into(), text.2?.into());
             Event::Edited { message, conversation, subject, content, edited_at: Timestamp(at) }
         }
         (kind::REACTED, Some(message)) => {
@@ -156,11 +182,25 @@ pub(crate) fn entry(row: EntryRow) -> Option<Entry> {
     Some(Entry { mailbox: MailboxId(mailbox), seq: Seq(seq), unread, event })
 }
 
-/// Whether an entry tells what was said in a group, of which the owner is no member, or became one later.
-fn is_out_of_sight(kind: i16, message: Option<MessageId>, talk: ConversationColumns) -> bool {
-    let tells = matches!(kind, kind::RECEIVED | kind::SENT | kind::EDITED | kind::REACTED);
-    let (of, _, _, since) = talk;
-    tells && of == Some(schema::GROUP) && since.is_none_or(|since| message <= Some(MessageId(since)))
+/// Whether an entry tells of a change of a message that the owner has no more.
+fn is_deleted(kind: i16, (_, _, _, _, n_held): ConversationColumns) -> bool {
+    matches!(kind, kind::EDITED | kind::REACTED) && n_held == Some(0)
+}
+
+/// Whether an entry tells what was said in a group, of which the owner is no member, or became one later, or what a group
+/// was to them that they left. One of several messages stays: what it says of the others holds.
+fn is_out_of_sight(
+    (kind, message): (i16, Option<MessageId>),
+    list: Option<&str>,
+    (of, _, _, since, _): ConversationColumns,
+) -> bool {
+    let is_lost = match kind {
+        kind::RECEIVED | kind::SENT | kind::EDITED | kind::REACTED => true,
+        kind::READ | kind::RECEIPT => list.is_none(),
+        kind::CONVERSATION => since.is_none(),
+        _ => false,
+    };
+    is_lost && of == Some(schema::GROUP) && since.is_none_or(|since| message <= Some(MessageId(since)))
 }
 
 /// The message of a row, not read.

@@ -14,7 +14,7 @@ use switchboard_protocol::Timestamp;
 
 use crate::answer::{AnswerRow, DONE};
 use crate::model::Command;
-use crate::queries::display_name;
+use crate::queries::{by_message, display_name};
 use crate::schema::{kind, mailbox_entries as entries, mailboxes, members, users};
 
 /// Writes the commands and answers with a row an entry, as the statement on Postgres does.
@@ -130,9 +130,11 @@ impl Batch<'_> {
             .inner_join(mailboxes::table.on(mailboxes::id.eq(entries::mailbox_id)))
             .filter(entries::message_id.eq(change.message))
             .filter(mailboxes::owner_id.eq(change.actor))
+            .filter(by_message())
             .filter(entries::kind.eq_any(kinds))
             .filter(entries::hidden_at.is_null().or(entries::kind.eq(kind::SENT)))
-            .order(entries::seq.desc())
+            // `+ 0` leaves no index but that by message: no walk through the mailbox.
+            .order((entries::seq + 0_i64).desc())
             .select((entries::mailbox_id, entries::seq, mailboxes::unread, entries::read_at))
             .first(self.connection)
             .optional()?;

@@ -1,5 +1,8 @@
 //! Groups, and what is a user's own: what each act makes, what is refused, what a repeat answers, and races.
 
+mod owners;
+mod policy;
+
 use anyhow::{Context, ensure};
 use futures_util::FutureExt;
 use switchboard_protocol::Member;
@@ -15,6 +18,7 @@ use switchboard_store::{
 use crate::Test;
 use crate::commands::deadline;
 use crate::kit::{account, commit};
+use policy::strictly;
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_group_is_made_once", |store| a_group_is_made_once(store).boxed()),
@@ -30,6 +34,18 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("what_is_ones_own_is_set", |store| what_is_ones_own_is_set(store).boxed()),
     ("members_come_and_go_while_others_send", |store| members_come_and_go(store).boxed()),
     ("groups_are_made_by_import", |store| groups_are_made_by_import(store).boxed()),
+    ("strangers_are_not_blocked", |store| policy::strangers_are_not_blocked(store).boxed()),
+    ("only_groups_of_the_operator_count", |store| policy::only_groups_of_the_operator_count(store).boxed()),
+    ("who_is_disabled_looks_like_who_blocks", |store| {
+        policy::who_is_disabled_looks_like_who_blocks(store).boxed()
+    }),
+    ("what_one_did_to_oneself_is_repeated", |store| {
+        owners::what_one_did_to_oneself_is_repeated(store).boxed()
+    }),
+    ("who_is_disabled_owns_nothing", |store| owners::who_is_disabled_owns_nothing(store).boxed()),
+    ("an_import_makes_members_owners", |store| owners::an_import_makes_members_owners(store).boxed()),
+    ("one_is_in_so_many_groups", |store| owners::one_is_in_so_many_groups(store).boxed()),
+    ("one_blocks_so_many", |store| owners::one_blocks_so_many(store).boxed()),
 ];
 
 fn ids(users: &[i64]) -> Vec<UserId> {
@@ -70,7 +86,7 @@ fn own(user: i64, act: OwnAct) -> Command {
 }
 
 fn block(user: i64, other: i64, is_blocked: bool) -> Command {
-    own(user, OwnAct::Block { user: UserId(other), is_blocked })
+    own(user, OwnAct::Block { user: UserId(other), is_blocked, only_in_groups: false })
 }
 
 fn post(sender: i64, group: ConversationId, content: &str) -> Command {
@@ -323,7 +339,6 @@ async fn who_leaves_has_nothing_unread(store: Store) -> anyhow::Result<()> {
         let again = Command::MarkRead { reader: UserId(2), messages: vec![message] };
         refused(&store, again, Refusal::NotFound).await?;
     }
-    refused(&store, remove(2, group, 2), Refusal::NotFound).await?;
     let Outcome::Repeated(again) = outcome(&store, remove(1, group, 2)).await? else { panic!("again") };
     assert_eq!(change(&again), &GroupChange::Removed { user_id: UserId(2) });
     assert_eq!(account(&store, 2).await?.last_seq, left[0].seq);
@@ -399,11 +414,8 @@ async fn who_blocked_one_is_not_added(store: Store) -> anyhow::Result<()> {
 }
 
 async fn only_who_shares_a_group_is_added(store: Store) -> anyhow::Result<()> {
-    let strictly = |command| match command {
-        Command::Group { actor, act, .. } => Command::Group { actor, act, only_in_groups: true },
-        other => other,
-    };
-    let group = make(&store, 1, &[2, 3]).await?;
+    let class = [1, 2, 3].map(|user| (UserId(user), Role::Member));
+    let group = store.import_group("class", &class).await?.expect("a group");
     entries(&store, direct(2, 4)).await?;
     for strangers in [[4].as_slice(), &[3, 4]] {
         refused(&store, strictly(create(2, strangers, "x")), Refusal::UnknownRecipient).await?;
@@ -532,7 +544,7 @@ async fn groups_are_made_by_import(store: Store) -> anyhow::Result<()> {
     let group = import("Class 5b", &[(1, member), (2, owner)])
         .await?
         .map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
-    assert_eq!(import("Class 5b", &[(1, owner)]).await?, Ok(group), "who is there keeps their role");
+    assert_eq!(import("Class 5b", &[(2, member)]).await?, Ok(group), "who is there keeps their role");
     assert_eq!(account(&store, 1).await?.last_seq, Seq(1));
     entries(&store, set_title(2, group, "Class 6b")).await?;
     assert_eq!(import("Class 5b", &[(3, owner), (1, member)]).await?, Ok(group), "whatever it is called now");

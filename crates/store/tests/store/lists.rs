@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use futures_util::FutureExt;
-use switchboard_protocol::{AttachmentId, MessageId, UserId};
+use switchboard_protocol::{AttachmentId, MessageId, Role, UserId};
 use switchboard_store::{Import, Listed, Party, Person, Store, Talk};
 
 use crate::Test;
@@ -214,10 +214,15 @@ async fn users_share_groups(store: Store) -> anyhow::Result<()> {
     let both = "first by name, second by name";
     assert_eq!(titles, [both, both, "second by name", "", ""]);
     leave(&store, 3, first).await?;
+    // Under the policy those of the operator's groups.
+    for (title, members) in [("imported", [1, 2]), ("elsewhere", [4, 5])] {
+        let members = members.map(|user| (UserId(user), Role::Member));
+        assert!(store.import_group(title, &members).await?.is_ok());
+    }
     assert_eq!(ids(&store.all_users(UserId(1), true).await?), [1, 2]);
     assert_eq!(ids(&store.all_users(UserId(3), true).await?), [3]);
     let listed = store.list_users(Some("user"), UserId(1), 10, UserId(4), true).await?;
-    assert_eq!(listed, [person(2), person(4), person(5)]);
+    assert_eq!(listed, [person(4), person(5)]);
     Ok(())
 }
 

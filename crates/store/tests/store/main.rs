@@ -11,6 +11,7 @@ mod conversations;
 mod groups;
 mod kit;
 mod lists;
+mod many_entries;
 mod model;
 mod of_message;
 mod plans;
@@ -69,7 +70,9 @@ fn main() {
     type OnUrl = for<'a> fn(Store, &'a str) -> BoxFuture<'a, anyhow::Result<()>>;
     let (expanded, later_kind) =
         ("an_expanded_schema_serves_this_version", "an_entry_of_a_later_kind_is_not_skipped");
-    let with_path: [(&str, OnUrl); 4] = [
+    let no_walk = "a_deletion_walks_no_reactions";
+    let with_path: [(&str, OnUrl); 5] = [
+        (no_walk, |store, path| later(store, path, many_entries::a_deletion_walks_no_reactions).boxed()),
         (expanded, |store, path| {
             later(store, path, upgrades::an_expanded_schema_serves_this_version).boxed()
         }),
@@ -90,13 +93,17 @@ fn main() {
             })
         }));
     }
-    let with_url: [(&str, OnUrl); 6] = [
+    let with_url: [(&str, OnUrl); 8] = [
+        (no_walk, |store, url| later(store, url, many_entries::a_deletion_walks_no_reactions).boxed()),
         (expanded, |store, url| later(store, url, upgrades::an_expanded_schema_serves_this_version).boxed()),
         (later_kind, |store, url| {
             later(store, url, upgrades::an_entry_of_a_later_kind_is_not_skipped).boxed()
         }),
         (pages, |store, url| plans::on_postgres(store, url).boxed()),
         (lists, |store, url| lists::cost_on_postgres(store, url).boxed()),
+        ("a_search_of_long_texts_looks_at_fewer", |store, url| {
+            conversations::search::a_search_of_long_texts_looks_at_fewer(store, url).boxed()
+        }),
         ("one_locked_mailbox_spoils_no_other", |store, url| {
             commands::one_locked_mailbox_spoils_no_other(store, url).boxed()
         }),

@@ -193,7 +193,7 @@ impl Model {
             ) => (messages, reader, counts) == (expected, by, of),
             (Event::Deleted { message }, Line::Deleted(id)) => message == id,
             (Event::Edited { message, content, .. }, Line::Edited(id)) => {
-                message == id && *content == self.messages[id].content
+                message == id && **content == self.messages[id].content
             }
             (Event::Reacted { message, user, reaction, .. }, Line::Reacted { message: id, by, change }) => {
                 (message, user, reaction) == (id, by, change)

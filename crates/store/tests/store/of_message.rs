@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::FutureExt;
-use switchboard_protocol::limits::REACTIONS;
+use switchboard_protocol::limits::{REACTIONS, VERSIONS};
 use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, Target, UserId};
 use switchboard_store::{
     Command, Committer, Edit, Entry, Event, FileLabel, GroupAct, Outcome, OwnAct, Refusal, SendCommand, Store,
@@ -18,6 +18,7 @@ use crate::kit::{account, upload};
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("an_edit_is_told_to_both", |store| an_edit_is_told_to_both(store).boxed()),
     ("what_a_message_said_is_kept", |store| what_a_message_said_is_kept(store).boxed()),
+    ("the_oldest_versions_are_dropped", |store| the_oldest_versions_are_dropped(store).boxed()),
     ("edits_are_refused", |store| edits_are_refused(store).boxed()),
     ("reactions_are_counted", |store| reactions_are_counted(store).boxed()),
     ("reactions_are_refused", |store| reactions_are_refused(store).boxed()),
@@ -96,7 +97,10 @@ fn reading(reader: i64, message: MessageId) -> Command {
 }
 
 fn blocking(user: i64, other: i64) -> Command {
-    Command::Own { user: UserId(user), act: OwnAct::Block { user: UserId(other), is_blocked: true } }
+    Command::Own {
+        user: UserId(user),
+        act: OwnAct::Block { user: UserId(other), is_blocked: true, only_in_groups: false },
+    }
 }
 
 async fn act(store: &Store, actor: i64, act: GroupAct) -> anyhow::Result<Vec<Entry>> {
@@ -168,11 +172,15 @@ async fn an_edit_is_told_to_both(store: Store) -> anyhow::Result<()> {
     let entries = done(&store, editing(1, message, "after \"<\n🙂")).await?;
     check_told(&store, &entries, &[1, 2]).await?;
     let Event::Edited { subject, content, edited_at, .. } = &entries[0].event else { panic!("{entries:?}") };
-    assert_eq!((subject.as_str(), content.as_str(), entries[1].unread), ("about", "after \"<\n🙂", 1));
+    assert_eq!((&**subject, &**content, entries[1].unread), ("about", "after \"<\n🙂", 1));
     for user in [1, 2] {
         let log = log(&store, user).await?;
         let (Event::Sent(message) | Event::Received(message)) = &log[0].event else { panic!("{log:?}") };
-        assert_eq!((&message.content, message.edited_at), (content, Some(*edited_at)), "a replay has it");
+        assert_eq!(
+            (message.content.as_str(), message.edited_at),
+            (&**content, Some(*edited_at)),
+            "a replay has it"
+        );
     }
     // The same again, when it is too late for another.
     send(&store, 2, UserId(1), "meanwhile").await?;
@@ -200,6 +208,18 @@ async fn what_a_message_said_is_kept(store: Store) -> anyhow::Result<()> {
     let texts: Vec<_> = versions.iter().map(|version| version.content.as_str()).collect();
     assert_eq!(texts, ["4", "2", "1"]);
     assert!(versions.is_sorted_by(|newer, older| newer.until > older.until));
+    Ok(())
+}
+
+async fn the_oldest_versions_are_dropped(store: Store) -> anyhow::Result<()> {
+    let message = send(&store, 1, UserId(2), "0").await?;
+    let last = VERSIONS + 3;
+    for n in 1..=last {
+        done(&store, editing(1, message, &n.to_string())).await?;
+    }
+    let versions = store.versions(&account(&store, 2).await?, message).await?.context("is there")?;
+    let texts: Vec<i64> = versions.iter().map(|version| version.content.parse()).collect::<Result<_, _>>()?;
+    assert_eq!(texts, (last - VERSIONS..last).rev().collect::<Vec<_>>());
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, SqliteConnection};
+use diesel::sql_types::BigInt;
+use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use futures_util::FutureExt;
 use switchboard_protocol::{ConversationId, Seq, UserId};
 use switchboard_store::{Event, Import, Store, StoreError};
@@ -55,12 +56,21 @@ impl Later {
         Ok(Self::Postgres(client))
     }
 
-    async fn run(&mut self, statement: &str) -> anyhow::Result<()> {
+    pub(crate) async fn run(&mut self, statement: &str) -> anyhow::Result<()> {
         match self {
             Self::Sqlite(connection) => connection.batch_execute(statement)?,
             Self::Postgres(client) => client.batch_execute(statement).await?,
         }
         Ok(())
+    }
+
+    /// The number that a query gives.
+    pub(crate) async fn count(&mut self, query: &str) -> anyhow::Result<i64> {
+        Ok(match self {
+            Self::Sqlite(connection) => diesel::select(diesel::dsl::sql::<BigInt>(&format!("({query})")))
+                .get_result(&mut **connection)?,
+            Self::Postgres(client) => client.query_one(query, &[]).await?.get(0),
+        })
     }
 }
 

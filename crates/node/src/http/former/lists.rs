@@ -11,7 +11,7 @@ use super::FormerError;
 use crate::auth::ForeignOrigin;
 use crate::http::caller::{admit, authenticate};
 use crate::http::held::hold;
-use crate::http::{NodeData, fill};
+use crate::http::{NodeData, bytes_of_message, fill};
 use crate::packet::{attachment, shown_subject};
 use crate::problem::ApiError;
 use crate::state::Node;
@@ -30,8 +30,8 @@ pub(super) async fn get(node: NodeData, request: HttpRequest) -> Result<HttpResp
     // Long ones take memory: no more than a few at a time.
     let turn = node.list_turns.acquire().await;
     let lists = node.with_store(|store| async move { store.lists(&account, before, limit).await }).await?;
-    let (received, _) = fill(lists.received, limit, content);
-    let (sent, _) = fill(lists.sent, limit, content);
+    let (received, _) = fill(lists.received, limit, bytes_of);
+    let (sent, _) = fill(lists.sent, limit, bytes_of);
     drop(turn);
     let is_unread = |listed: &&Listed| !listed.message.is_read;
     let unread: Vec<_> = received.iter().filter(is_unread).map(|listed| listed.message.id).collect();
@@ -42,8 +42,8 @@ pub(super) async fn get(node: NodeData, request: HttpRequest) -> Result<HttpResp
     Ok(hold(HttpResponse::Ok().json(Lists { received, sent, archive, unread_count }), permit))
 }
 
-fn content(listed: &Listed) -> [&str; 1] {
-    [&listed.message.content]
+fn bytes_of(listed: &Listed) -> usize {
+    bytes_of_message(&listed.message)
 }
 
 /// This changes something though it is a `GET`: a link on another site must not do it. Browsers say where a request

@@ -141,3 +141,39 @@ async fn a_session_that_leaves_leaves_nothing() {
     assert_eq!((world.board.n_watched(), world.board.n_places), (0, 0));
     assert!(world.board.sessions.is_empty() && world.board.untold.is_empty());
 }
+
+#[tokio::test]
+async fn there_must_be_room_when_the_places_are_taken() {
+    let presence = Arc::new(crate::presence::Presence::default());
+    presence.board().n_places = MOST_PLACES - 2;
+    let (mut first, mut second) = (presence.join(), presence.join());
+    // Both were let in.
+    assert!(presence.has_room(0, 2));
+    assert!(first.begin(vec![ANN, BOB], &[ANN, BOB]));
+    assert!(!second.begin(vec![ANN], &[ANN]));
+    assert_eq!((second.n_users(), presence.board().n_places), (0, MOST_PLACES));
+    // Who has no room for others keeps those who are left.
+    first.keep(vec![BOB, UserId(3), UserId(4)], &[ANN, BOB, UserId(3), UserId(4)]);
+    assert_eq!((first.n_users(), presence.board().n_places), (1, MOST_PLACES - 1));
+    assert!(second.begin(vec![ANN], &[ANN]));
+}
+
+#[tokio::test]
+async fn who_begins_to_watch_is_told_nothing_of_whom_a_layer_may_have_forgotten() {
+    let mut world = world();
+    world.hear(0, &[(1, 2)]);
+    world.check(&["1 online", "2 offline 1970"]);
+    world.board.unanswered();
+    let carol = UserId(3);
+    world.board.replace(world.id, &[ANN, BOB], &[ANN, BOB, carol], &[]);
+    world.hear(2, &[]);
+    world.hear(6, &[(1, 2)]);
+    world.check(&[]);
+    assert_eq!(world.board.unknown(), [3]);
+    world.hear(1, &[(1, 2)]);
+    world.check(&["3 offline"]);
+    // It answers as ever: nobody waits.
+    world.board.replace(world.id, &[ANN, BOB, carol], &[ANN, BOB, carol, UserId(4)], &[]);
+    world.hear(2, &[(1, 2)]);
+    world.check(&["4 offline"]);
+}

@@ -4,13 +4,14 @@ use diesel::dsl;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, SmallInt};
 use diesel_async::RunQueryDsl;
+use switchboard_protocol::limits::GROUPS;
 use switchboard_protocol::{GroupChange, UserId};
 
 use super::entries::{Locked, News};
 use super::group::{Group, Seat};
 use super::{Connection, Work, on};
 use crate::model::{Entry, Outcome, Refusal, Send};
-use crate::schema::{GROUP, blocks, conversations, mailboxes, members, role, users};
+use crate::schema::{GROUP, OPERATOR, blocks, conversations, mailboxes, members, role, users};
 
 diesel::alias!(members as own_seats: OwnSeats);
 
@@ -43,6 +44,10 @@ impl Work<'_> {
         }
         if !self.may_add(actor, &others, only_in_groups).await? {
             return Ok(Outcome::Refused(Refusal::UnknownRecipient));
+        }
+        let everybody: Vec<i64> = others.iter().copied().chain([actor]).collect();
+        if self.is_one_in_too_many(&everybody).await? {
+            return Ok(Outcome::Refused(Refusal::TooManyGroups));
         }
         group.id = self.make(actor, title, client_conversation_id).await?;
         let roles: Vec<_> =
@@ -77,6 +82,9 @@ impl Work<'_> {
         }
         if group.is_full_with(new.len()) {
             return Ok(Outcome::Refused(Refusal::GroupFull));
+        }
+        if self.is_one_in_too_many(&new).await? {
+            return Ok(Outcome::Refused(Refusal::TooManyGroups));
         }
         let roles: Vec<_> = new.iter().map(|user| (*user, role::MEMBER)).collect();
         Ok(Outcome::Committed(self.welcome(actor, group, &roles).await?))
@@ -142,14 +150,29 @@ impl Work<'_> {
         Ok(usize::try_from(n_active) == Ok(wanted.len()))
     }
 
-    /// Whether a user is in a group with each of the others.
+    /// Whether one of these users, whose mailboxes are locked, is in as many groups as one may be.
+    pub(super) async fn is_one_in_too_many(&mut self, users: &[i64]) -> QueryResult<bool> {
+        let one = members::table
+            .inner_join(conversations::table.on(conversations::id.eq(members::conversation_id)))
+            .filter(members::user_id.eq_any(users.to_vec()))
+            .filter(conversations::kind.eq(GROUP))
+            .group_by(members::user_id)
+            .having(dsl::count_star().ge(GROUPS))
+            .select(members::user_id)
+            .limit(1);
+        let found: Vec<i64> = on!(self, connection => one.load(connection))?;
+        Ok(!found.is_empty())
+    }
+
+    /// Whether a user is in a group of the operator with each of the others. Another one says nothing of whom they may have
+    /// to do with: its members made it themselves.
     async fn share_groups(&mut self, user: i64, others: &[i64]) -> QueryResult<bool> {
         let groups = own_seats
             .inner_join(
                 conversations::table.on(conversations::id.eq(own_seats.field(members::conversation_id))),
             )
             .filter(own_seats.field(members::user_id).eq(user))
-            .filter(conversations::kind.eq(GROUP))
+            .filter(conversations::creator_id.eq(OPERATOR))
             .select(conversations::id);
         let sharing = members::table
             .filter(members::conversation_id.eq_any(groups))
@@ -199,7 +222,12 @@ impl Work<'_> {
                 .into_columns((members::conversation_id, members::user_id, members::since, members::role));
             on!(self, connection => rows.execute(connection))?;
         }
-        group.seats.extend(new.iter().map(|(user, role)| Seat { user: *user, since, role: *role }));
+        group.seats.extend(new.iter().map(|(user, role)| Seat {
+            user: *user,
+            since,
+            role: *role,
+            is_active: true,
+        }));
         group.seats.sort_by_key(|seat| seat.user);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use diesel::dsl;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
 use switchboard_protocol::{ConversationId, GroupChange, MailboxId, Seq, UserId};
@@ -82,6 +82,22 @@ impl Work<'_> {
             Connection::Sqlite(connection) => concerned.load(connection).await?,
         };
         Ok(Locked(rows))
+    }
+
+    /// Who made the last entry of a mailbox that says how a group changed, and what it says.
+    pub(super) async fn find_last_of_group(
+        &mut self,
+        mailbox: i64,
+        group: i64,
+    ) -> QueryResult<Option<(Option<i64>, Option<String>)>> {
+        let last = entries::table
+            .filter(entries::mailbox_id.eq(mailbox))
+            .filter(entries::conversation_id.eq(group))
+            // Not a parameter: it must imply the condition of the index of these.
+            .filter(dsl::sql::<Bool>("kind = 8"))
+            .order(entries::seq.desc())
+            .select((entries::actor_id, entries::detail));
+        on!(self, connection => last.first(connection)).optional()
     }
 
     /// Adds an entry to the locked mailboxes of some users. Gives them, that of the actor first.

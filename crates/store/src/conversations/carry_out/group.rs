@@ -11,7 +11,7 @@ use switchboard_protocol::{GroupChange, Role, UserId};
 use super::entries::{Locked, News};
 use super::{Connection, Work, on};
 use crate::model::{Entry, GroupAct, Outcome, Refusal};
-use crate::schema::{GROUP, conversations, mailbox_entries as entries, mailboxes, members, role};
+use crate::schema::{GROUP, conversations, mailbox_entries as entries, mailboxes, members, role, users};
 
 /// A group under its lock.
 pub(super) struct Group {
@@ -27,6 +27,19 @@ pub(super) struct Seat {
     pub(super) user: i64,
     pub(super) since: i64,
     pub(super) role: i16,
+    /// Whether their account is not disabled: else they can do nothing for the group.
+    pub(super) is_active: bool,
+}
+
+impl Seat {
+    /// Whether they may do this: an owner anything, whoever leaves or asks for what they are already that.
+    fn may(self, act: &GroupAct) -> bool {
+        match act {
+            GroupAct::Remove { user, .. } if user.0 == self.user => true,
+            GroupAct::Role { user, role, .. } if user.0 == self.user && stored(*role) == self.role => true,
+            _ => self.role == role::OWNER,
+        }
+    }
 }
 
 impl Group {
@@ -40,6 +53,20 @@ impl Group {
 
     pub(super) fn owners(&self) -> impl Iterator<Item = i64> {
         self.seats.iter().filter(|seat| seat.role == role::OWNER).map(|seat| seat.user)
+    }
+
+    /// Owners who can come in.
+    pub(super) fn active_owners(&self) -> impl Iterator<Item = i64> {
+        self.seats.iter().filter(|seat| seat.role == role::OWNER && seat.is_active).map(|seat| seat.user)
+    }
+
+    /// Who must become an owner: where no owner can come in, the eldest who can. If nobody can it has one all the same.
+    fn heir(&self) -> Option<i64> {
+        if self.active_owners().next().is_some() {
+            return None;
+        }
+        let first = self.seats.iter().min_by_key(|seat| (!seat.is_active, seat.since, seat.user))?;
+        (first.is_active || self.owners().next().is_none()).then_some(first.user)
     }
 
     /// Whether it has no room for so many more.
@@ -85,12 +112,15 @@ impl Work<'_> {
                 (group, std::slice::from_ref(user))
             }
         };
-        let group = self.lock_group(group.0).await?;
+        let id = group.0;
+        let group = self.lock_group(id).await?;
         let Some((seat, group)) = group.and_then(|group| Some((group.seat_of(actor)?, group))) else {
-            return Ok(Outcome::Refused(Refusal::NotFound));
+            return match act {
+                GroupAct::Remove { user, .. } if user.0 == actor => self.leave_again(actor, id).await,
+                _ => Ok(Outcome::Refused(Refusal::NotFound)),
+            };
         };
-        let leaves = matches!(act, GroupAct::Remove { user, .. } if user.0 == actor);
-        if seat.role != role::OWNER && !leaves {
+        if !seat.may(act) {
             return Ok(Outcome::Refused(Refusal::NotOwner));
         }
         let more = concerned.iter().map(|user| user.0).filter(|user| group.seat_of(*user).is_none());
@@ -124,11 +154,13 @@ impl Work<'_> {
 
     pub(super) async fn find_seats(&mut self, group: i64) -> QueryResult<Vec<Seat>> {
         let seats = members::table
+            .inner_join(users::table.on(users::id.eq(members::user_id)))
             .filter(members::conversation_id.eq(group))
             .order(members::user_id)
-            .select((members::user_id, members::since, members::role));
-        let rows: Vec<(i64, i64, i16)> = on!(self, connection => seats.load(connection))?;
-        Ok(rows.into_iter().map(|(user, since, role)| Seat { user, since, role }).collect())
+            .select((members::user_id, members::since, members::role, users::disabled_at.is_null()));
+        let rows: Vec<(i64, i64, i16, bool)> = on!(self, connection => seats.load(connection))?;
+        let seat = |(user, since, role, is_active)| Seat { user, since, role, is_active };
+        Ok(rows.into_iter().map(seat).collect())
     }
 
     async fn set_title(
@@ -163,14 +195,14 @@ impl Work<'_> {
             let change = GroupChange::Role { user_id: UserId(user), role };
             return Ok(locked.repeated(actor, News::of_group(actor, group.id, change).event));
         }
-        if role == Role::Member && group.owners().count() == 1 {
+        if role == Role::Member && group.active_owners().all(|owner| owner == user) {
             // Else nobody could change the group any more.
             return Ok(Outcome::Refused(Refusal::NotOwner));
         }
         Ok(Outcome::Committed(self.give_role(actor, group, user, role).await?))
     }
 
-    async fn give_role(
+    pub(super) async fn give_role(
         &mut self,
         actor: i64,
         group: &Group,
@@ -184,7 +216,8 @@ impl Work<'_> {
         self.enter(group.users(), &news).await
     }
 
-    /// Takes a member out. What they had not read is theirs no more; where no owner is left, the eldest member becomes one.
+    /// Takes a member out. What they had not read is theirs no more; where no owner is left who can come in,
+    /// another member becomes one.
     async fn remove(
         &mut self,
         actor: i64,
@@ -201,12 +234,22 @@ impl Work<'_> {
         on!(self, connection => seat.execute(connection))?;
         let mut entries = self.enter(group.users(), &news).await?;
         group.seats.retain(|seat| seat.user != user);
-        if group.owners().next().is_none()
-            && let Some(eldest) = group.seats.iter().min_by_key(|seat| (seat.since, seat.user))
-        {
-            entries.extend(self.give_role(actor, &group, eldest.user, Role::Owner).await?);
+        if let Some(heir) = group.heir() {
+            entries.extend(self.give_role(actor, &group, heir, Role::Owner).await?);
         }
         Ok(Outcome::Committed(entries))
+    }
+
+    /// Somebody leaves who is no member. If they left by themselves before, it is a repeat: an answer may have been lost.
+    async fn leave_again(&mut self, actor: i64, group: i64) -> QueryResult<Outcome> {
+        let locked = self.lock_mailboxes(vec![actor]).await?;
+        let left = News::of_group(actor, group, GroupChange::Removed { user_id: UserId(actor) });
+        let last = match locked.mailbox_of(actor) {
+            Some(mailbox) => self.find_last_of_group(mailbox, group).await?,
+            None => None,
+        };
+        let has_left = last.is_some_and(|(by, detail)| by == Some(actor) && detail == left.detail);
+        Ok(if has_left { locked.repeated(actor, left.event) } else { Outcome::Refused(Refusal::NotFound) })
     }
 
     /// Hides what a mailbox has of a group and its owner did not read, which then counts no more.

@@ -11,11 +11,8 @@ use super::group::{Group, stored};
 use super::{Connection, Work, transact_on_postgres, transact_on_sqlite};
 use crate::error::StoreError;
 use crate::model::{Refusal, Send};
-use crate::schema::{role, users};
+use crate::schema::{OPERATOR, role, users};
 use crate::store::{Backend, Store, read};
-
-/// Who made the groups of imports: no user.
-const OPERATOR: i64 = 0;
 
 impl Store {
     /// The ids of those of these user names that there are. At most a thousand at a time.
@@ -30,10 +27,11 @@ impl Store {
     }
 
     /// Makes a group with these members, or adds those who are missing to the one that an earlier import made under this
-    /// title, whatever its title is now. Who is a member keeps their role. Where nobody is an owner, the first of those
-    /// added becomes one. Whether they blocked each other does not matter.
+    /// title, whatever its title is now. Who is a member becomes an owner where this says so, and else keeps their role.
+    /// Where no owner can come in, the first of those added becomes one. Whether they blocked each other does not matter.
     ///
-    /// [`Refusal::GroupFull`], and [`Refusal::UnknownRecipient`] for a user who is not there or disabled.
+    /// [`Refusal::GroupFull`], [`Refusal::TooManyGroups`], and [`Refusal::UnknownRecipient`] for a user who is not there or
+    /// disabled.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: it may have been done; again is harmless. [`StoreError::Interrupted`],
@@ -83,7 +81,11 @@ impl Work<'_> {
         if !self.are_active(&newcomers).await? {
             return Ok(Err(Refusal::UnknownRecipient));
         }
-        if group.owners().next().is_none()
+        if self.is_one_in_too_many(&newcomers).await? {
+            return Ok(Err(Refusal::TooManyGroups));
+        }
+        self.promote(&mut group, wanted).await?;
+        if group.active_owners().next().is_none()
             && new.iter().all(|(_, role)| *role != role::OWNER)
             && let Some((_, role)) = new.first_mut()
         {
@@ -95,10 +97,26 @@ impl Work<'_> {
         let id = ConversationId(group.id);
         // One of them acts.
         let of_new = new.iter().find(|(_, role)| *role == role::OWNER).map(|(user, _)| *user);
-        let owner = group.owners().next().or(of_new).filter(|_| !new.is_empty());
+        let owner = group.active_owners().next().or(of_new).filter(|_| !new.is_empty());
         if let Some(owner) = owner {
             self.welcome(owner, group, &new).await?;
         }
         Ok(Ok(id))
+    }
+
+    /// Makes owners of those members who are to be. Each does it: there may be no other owner.
+    async fn promote(&mut self, group: &mut Group, wanted: &[(UserId, Role)]) -> QueryResult<()> {
+        let owners = wanted.iter().filter(|(_, role)| *role == Role::Owner);
+        for UserId(user) in owners.map(|(user, _)| *user) {
+            if group.seat_of(user).is_some_and(|seat| seat.role != role::OWNER) {
+                self.give_role(user, group, user, Role::Owner).await?;
+                group
+                    .seats
+                    .iter_mut()
+                    .filter(|seat| seat.user == user)
+                    .for_each(|seat| seat.role = role::OWNER);
+            }
+        }
+        Ok(())
     }
 }

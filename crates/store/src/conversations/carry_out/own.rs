@@ -4,12 +4,15 @@
 use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use switchboard_protocol::limits::BLOCKS;
 use switchboard_protocol::{ConversationId, ConversationSettings, UserId};
 
 use super::entries::{Locked, News, to_json};
 use super::{Work, on};
 use crate::model::{BlockChange, Event, Outcome, OwnAct, ReceiptsChange, Refusal};
 use crate::schema::{NO_CONVERSATION, blocks, kind, members, users};
+
+diesel::alias!(members as own_seats: OwnSeats);
 
 impl Work<'_> {
     pub(super) async fn change_own(&mut self, user: i64, act: &OwnAct) -> QueryResult<Outcome> {
@@ -34,13 +37,19 @@ impl Work<'_> {
                 }
                 (is_changed, of_conversation(user, *conversation, after))
             }
-            OwnAct::Block { user: other, is_blocked } => {
-                let known = select(exists(users::table.find(other.0)));
-                let is_known: bool = on!(self, connection => known.get_result(connection))?;
-                if other.0 == user || !is_known {
-                    return Ok(Outcome::Refused(Refusal::UnknownRecipient));
+            OwnAct::Block { user: other, is_blocked, only_in_groups } => {
+                let own = blocks::table.find((user, other.0));
+                let was_blocked: bool = on!(self, connection => select(exists(own)).get_result(connection))?;
+                let is_changed = was_blocked != *is_blocked;
+                if is_changed {
+                    if *is_blocked
+                        && let Some(refusal) =
+                            self.find_refusal_of_block(user, other.0, *only_in_groups).await?
+                    {
+                        return Ok(Outcome::Refused(refusal));
+                    }
+                    self.write_block(user, other.0, *is_blocked).await?;
                 }
-                let is_changed = self.write_block(user, other.0, *is_blocked).await?;
                 (is_changed, of_block(user, *other, *is_blocked))
             }
             OwnAct::Receipts { send } => {
@@ -96,18 +105,42 @@ impl Work<'_> {
         on!(self, connection => write.execute(connection))
     }
 
-    /// Whether that changed something.
-    async fn write_block(&mut self, user: i64, other: i64, is_blocked: bool) -> QueryResult<bool> {
-        let n_rows = if is_blocked {
+    /// Why somebody cannot be blocked. Under the policy strangers are not there: else who blocks ids would learn names.
+    async fn find_refusal_of_block(
+        &mut self,
+        user: i64,
+        other: i64,
+        only_in_groups: bool,
+    ) -> QueryResult<Option<Refusal>> {
+        let known = select(exists(users::table.find(other)));
+        let is_known: bool = on!(self, connection => known.get_result(connection))?;
+        if other == user || !is_known || only_in_groups && !self.share_a_conversation(user, other).await? {
+            return Ok(Some(Refusal::UnknownRecipient));
+        }
+        let blocked = blocks::table.filter(blocks::blocker_id.eq(user)).count();
+        let n_blocked: i64 = on!(self, connection => blocked.get_result(connection))?;
+        Ok((n_blocked >= BLOCKS).then_some(Refusal::TooManyBlocks))
+    }
+
+    async fn share_a_conversation(&mut self, user: i64, other: i64) -> QueryResult<bool> {
+        let own = own_seats
+            .filter(own_seats.field(members::user_id).eq(user))
+            .select(own_seats.field(members::conversation_id));
+        let shared =
+            members::table.filter(members::user_id.eq(other)).filter(members::conversation_id.eq_any(own));
+        on!(self, connection => select(exists(shared)).get_result(connection))
+    }
+
+    async fn write_block(&mut self, user: i64, other: i64, is_blocked: bool) -> QueryResult<usize> {
+        if is_blocked {
             let row =
                 (blocks::blocker_id.eq(user), blocks::blocked_id.eq(other), blocks::created_at.eq(self.now));
-            let block = diesel::insert_into(blocks::table).values(row).on_conflict_do_nothing();
-            on!(self, connection => block.execute(connection))?
+            let block = diesel::insert_into(blocks::table).values(row);
+            on!(self, connection => block.execute(connection))
         } else {
             let unblock = diesel::delete(blocks::table.find((user, other)));
-            on!(self, connection => unblock.execute(connection))?
-        };
-        Ok(n_rows > 0)
+            on!(self, connection => unblock.execute(connection))
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use switchboard_protocol::{ConversationId, MailboxId, Target, Timestamp, UserId}
 use crate::conversations::Audience;
 use crate::error::StoreError;
 use crate::lists::{PERSON, Person, PersonRow, fellows, person};
-use crate::schema::{self, blocks, conversations, mailboxes, members, users};
+use crate::schema::{self, OPERATOR, blocks, conversations, mailboxes, members, users};
 use crate::store::{Backend, Store, change, read};
 
 impl Store {
@@ -65,8 +65,13 @@ impl Store {
         Ok(Some(Audience { conversation: ConversationId(conversation), mailboxes }))
     }
 
+    /// Whether two are in a group of the operator.
     async fn share_a_group(&self, user: UserId, other: UserId) -> Result<bool, StoreError> {
-        let shared = fellows(user.0).filter(members::user_id.eq(other.0)).select(members::user_id).limit(1);
+        let shared = fellows(user.0)
+            .filter(members::user_id.eq(other.0))
+            .filter(conversations::creator_id.eq(OPERATOR))
+            .select(members::user_id)
+            .limit(1);
         let found: Vec<i64> = read!(self, connection => shared.load(connection))?;
         Ok(!found.is_empty())
     }

@@ -14,10 +14,13 @@ use crate::store::{Store, read};
 
 /// Entries of a mailbox that one search looks at.
 const LOOKED_AT: i64 = 2_000;
+/// Those that it looks at if the store would not look at so many, as where each is as long as it may be.
+const LOOKED_AT_IN_HASTE: i64 = LOOKED_AT / 10;
 
 impl Store {
     /// Messages of a user, sent or received, in whose subject or content the words stand, newest first, at most `limit`:
-    /// what is found among the next 2,000 entries of their mailbox before `before`. Words are what white space divides;
+    /// what is found among the next 2,000 entries of their mailbox before `before`, or the next 200 where that takes the
+    /// store too long. Words are what white space divides;
     /// each must stand somewhere, also within another word, and after the eighth they do not count. Upper and lower case
     /// are one: on Postgres as its locale has it, on SQLite for the letters of ASCII only.
     ///
@@ -36,8 +39,14 @@ impl Store {
             return Ok(Found::default());
         }
         let before = before.map_or(i64::MAX, |seq| seq.0);
-        let query = lists::search(reader.id.0, reader.mailbox.0, before, LOOKED_AT, limit, words);
-        let rows: Vec<PlacedRow> = read!(self, connection => query.load(connection))?;
+        let look = async |n_entries| -> Result<Vec<PlacedRow>, StoreError> {
+            let query = lists::search(reader.id.0, reader.mailbox.0, before, n_entries, limit, words);
+            read!(self, connection => query.load(connection))
+        };
+        let rows = match look(LOOKED_AT).await {
+            Err(StoreError::Interrupted(_)) => look(LOOKED_AT_IN_HASTE).await?,
+            rows => rows?,
+        };
         let mut found = Found::default();
         for (seq, shown) in rows {
             match shown {

@@ -5,6 +5,7 @@ use switchboard_protocol::{MessageId, UserId};
 
 use super::{Batch, Change};
 use crate::answer::DONE_BEFORE;
+use crate::queries::by_message;
 use crate::schema::{
     attachments, kind, mailbox_entries as entries, mailboxes, message_versions, messages, reactions,
 };
@@ -74,6 +75,7 @@ impl Batch<'_> {
             .inner_join(mailboxes::table.on(mailboxes::id.eq(entries::mailbox_id)))
             .filter(mailboxes::owner_id.eq(owner))
             .filter(entries::message_id.eq(message))
+            .filter(by_message())
             .filter(entries::kind.eq(kind::RECEIVED))
             .filter(entries::read_at.is_null())
             .filter(entries::hidden_at.is_null())
@@ -82,11 +84,13 @@ impl Batch<'_> {
     }
 
     /// Hides the entries of a message, of one user or of all, those of former members too. One of several messages
-    /// stays: what it says of the others holds.
+    /// stays: what it says of the others holds. Edits and reactions stay too, as many as they may be: they say nothing
+    /// where the message is hidden.
     fn hide(&mut self, message: i64, owner: Option<i64>) -> QueryResult<()> {
-        let kinds = [kind::RECEIVED, kind::SENT, kind::READ, kind::RECEIPT, kind::EDITED, kind::REACTED];
+        let kinds = [kind::RECEIVED, kind::SENT, kind::READ, kind::RECEIPT];
         let of_message = diesel::update(entries::table)
             .filter(entries::message_id.eq(message))
+            .filter(by_message())
             .filter(entries::kind.eq_any(kinds))
             .filter(entries::message_ids.is_null())
             .filter(entries::hidden_at.is_null())

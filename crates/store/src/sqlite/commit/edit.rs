@@ -1,6 +1,7 @@
 //! Edits.
 
 use diesel::prelude::*;
+use switchboard_protocol::limits::VERSIONS;
 
 use super::{Batch, Change};
 use crate::answer::{EMPTY, EditedText, NO_SUCH_RECIPIENT, TOO_LATE};
@@ -17,7 +18,7 @@ impl Batch<'_> {
             return Ok(());
         };
         let subject = edit.subject.as_ref().unwrap_or(&held.subject);
-        let text = EditedText { subject: subject.clone(), content: edit.content.clone() };
+        let text = EditedText { subject: subject.as_str().into(), content: edit.content.as_str().into() };
         // Texts: writing them cannot fail.
         let detail = serde_json::to_string(&text).ok();
         let change = Change { conversation: held.conversation, message, actor, detail, ..Change::default() };
@@ -56,7 +57,7 @@ impl Batch<'_> {
         })
     }
 
-    /// Keeps what a message says until `at`.
+    /// Keeps what a message says until `at`, and of all that is kept of it the newest.
     fn keep(&mut self, message: i64, at: i64, held: &Held) -> QueryResult<()> {
         diesel::insert_into(versions::table)
             .values((
@@ -66,6 +67,16 @@ impl Batch<'_> {
                 versions::content.eq(&held.content),
             ))
             .execute(self.connection)?;
+        let of_message = versions::table.filter(versions::message_id.eq(message));
+        let newest_outdated: Option<i64> = of_message
+            .order(versions::edited_at.desc())
+            .offset(VERSIONS)
+            .select(versions::edited_at)
+            .first(self.connection)
+            .optional()?;
+        if let Some(at) = newest_outdated {
+            diesel::delete(of_message.filter(versions::edited_at.le(at))).execute(self.connection)?;
+        }
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::answer::{
     DONE_BEFORE, DONE_DIFFERENTLY, NO_SUCH_FILE, NO_SUCH_MENTION, NO_SUCH_MESSAGE, NO_SUCH_RECIPIENT,
 };
 use crate::model::{FileLabel, Send};
-use crate::schema::{DIRECT, GROUP, attachments, blocks, conversations, kind, members, messages};
+use crate::schema::{DIRECT, OPERATOR, attachments, blocks, conversations, kind, members, messages};
 
 diesel::alias!(members as others: Others);
 
@@ -102,11 +102,6 @@ impl Batch<'_> {
                 Aim { conversation: Some(conversation.0), peer: pair.map(|pair| pair - actor) }
             }
         };
-        if let Some(peer) = aim.peer
-            && self.find_user(peer)?.is_none_or(|(_, disabled)| disabled)
-        {
-            return Ok(None);
-        }
         Ok(Some(aim))
     }
 
@@ -139,10 +134,14 @@ impl Batch<'_> {
         Ok(None)
     }
 
-    /// Whether a user takes messages from another: they did not block them, and share a group if they must.
+    /// Whether a user takes messages from another: they are not disabled, did not block them, and share a group of the
+    /// operator if they must.
     pub(super) fn may_write(&mut self, actor: i64, peer: i64, only_in_groups: bool) -> QueryResult<bool> {
         if actor == peer {
             return Ok(true);
+        }
+        if self.find_user(peer)?.is_none_or(|(_, disabled)| disabled) {
+            return Ok(false);
         }
         if select(exists(blocks::table.find((peer, actor)))).get_result(self.connection)? {
             return Ok(false);
@@ -155,7 +154,7 @@ impl Batch<'_> {
             .inner_join(others.on(is_shared))
             .inner_join(conversations::table.on(conversations::id.eq(members::conversation_id)))
             .filter(members::user_id.eq(actor))
-            .filter(conversations::kind.eq(GROUP));
+            .filter(conversations::creator_id.eq(OPERATOR));
         Ok(!only_in_groups || select(exists(shared)).get_result(self.connection)?)
     }
 

@@ -1,15 +1,17 @@
 //! Who is told of what somebody does, and who knows whom.
 
-use switchboard_protocol::{Target, Timestamp, UserId};
+use switchboard_protocol::{Role, Target, Timestamp, UserId};
 use switchboard_store::{Audience, OwnAct, Store};
 
 use crate::kit::{account, leave, make_group, send, set_own};
 
 async fn block(store: &Store, user: i64, other: i64) -> anyhow::Result<()> {
-    set_own(store, user, OwnAct::Block { user: UserId(other), is_blocked: true }).await
+    set_own(store, user, OwnAct::Block { user: UserId(other), is_blocked: true, only_in_groups: false }).await
 }
 
 pub(super) async fn who_hears_of_what_one_does(store: Store) -> anyhow::Result<()> {
+    let class = [(UserId(1), Role::Owner), (UserId(2), Role::Member)];
+    assert!(store.import_group("class", &class).await?.is_ok());
     let group = make_group(&store, 1, "Us", &[2, 3, 4]).await?;
     leave(&store, 4, group).await?;
     send(&store, 1, 5, "direct").await?;

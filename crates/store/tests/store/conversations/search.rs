@@ -2,6 +2,7 @@
 
 use switchboard_protocol::UserId;
 use switchboard_store::{Command, SendCommand, Store};
+use tokio_postgres::NoTls;
 
 use super::contents;
 use crate::kit::{account, commit, delete, message, send, sent};
@@ -62,5 +63,28 @@ pub(super) async fn a_search_looks_at_so_many(store: Store) -> anyhow::Result<()
         }
     };
     assert_eq!((pages, contents(found)), (2, vec!["the needle".to_owned()]));
+    Ok(())
+}
+
+/// So long does each text take that all of them are more than the store gives a statement.
+const SLOW: &str = "
+    ALTER TABLE messages RENAME TO texts;
+    CREATE VIEW messages AS SELECT
+        id, conversation_id, sender_id, subject, (SELECT t.content FROM pg_sleep(0.016 + 0 * t.id)) AS content, client_message_id,
+        created_at, attachments, reply_to_id, mention_ids, edited_at, read_count FROM texts t";
+
+pub(crate) async fn a_search_of_long_texts_looks_at_fewer(store: Store, url: &str) -> anyhow::Result<()> {
+    send(&store, 2, 1, "the needle").await?;
+    let hay = (0..200).map(|n| Command::Send(message(1, UserId(1).into(), &format!("hay {n}"), Vec::new())));
+    commit(&store, hay.collect()).await?;
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(connection);
+    client.batch_execute(SLOW).await?;
+    let store = Store::open(url, 1).await?;
+    let reader = account(&store, 1).await?;
+    let found = store.search(&reader, "needle", None, 10).await?;
+    assert_eq!((contents(found.messages), found.before.map(|seq| seq.0)), (Vec::new(), Some(202)));
+    let found = store.search(&reader, "needle", found.before, 10).await?;
+    assert_eq!((contents(found.messages), found.before), (vec!["the needle".to_owned()], None));
     Ok(())
 }

@@ -63,10 +63,17 @@ impl Model {
             return self.create(actor, act, outcome);
         };
         let Some(seat) = self.groups.get(group).and_then(|group| group.members.get(&actor)) else {
-            return refused(Refusal::NotFound, outcome);
+            return match act {
+                GroupAct::Remove { user, .. } if *user == actor => self.leave_again(actor, *group, outcome),
+                _ => refused(Refusal::NotFound, outcome),
+            };
         };
-        let leaves = matches!(act, GroupAct::Remove { user, .. } if *user == actor);
-        if seat.role == Role::Member && !leaves {
+        let is_free = match act {
+            GroupAct::Remove { user, .. } => *user == actor,
+            GroupAct::Role { user, role, .. } => *user == actor && *role == seat.role,
+            _ => false,
+        };
+        if seat.role == Role::Member && !is_free {
             return refused(Refusal::NotOwner, outcome);
         }
         match act {
@@ -75,6 +82,18 @@ impl Model {
             GroupAct::Add { users, .. } => self.add(actor, *group, users, outcome),
             GroupAct::Remove { user, .. } => self.remove(actor, *group, *user, outcome),
             GroupAct::Role { user, role, .. } => self.set_role(actor, *group, (*user, *role), outcome),
+        }
+    }
+
+    /// Who left by themselves is told so again.
+    fn leave_again(&self, actor: UserId, id: ConversationId, outcome: &Outcome) -> anyhow::Result<()> {
+        let of_group = |line: &&Line| matches!(line, Line::Group { group, .. } if *group == id);
+        let last = self.logs.get(&actor).and_then(|log| log.lines.iter().rfind(of_group));
+        let left = Line::Group { group: id, by: actor, change: GroupChange::Removed { user_id: actor } };
+        if last == Some(&left) {
+            self.unchanged(actor, &left, outcome)
+        } else {
+            refused(Refusal::NotFound, outcome)
         }
     }
 

@@ -34,11 +34,14 @@ impl Line {
         }
     }
 
-    /// Whether it says something of this message alone that ends with it.
-    fn ends_with(&self, message: MessageId) -> bool {
+    /// The message of which alone it says something that ends with it.
+    fn ends_with(&self) -> Option<MessageId> {
         match self {
-            Self::Read(messages) | Self::Receipt { messages, .. } => *messages == [message],
-            _ => self.shown() == Some(message),
+            Self::Read(messages) | Self::Receipt { messages, .. } => match messages[..] {
+                [message] => Some(message),
+                _ => None,
+            },
+            _ => self.shown(),
         }
     }
 
@@ -89,15 +92,15 @@ impl Log {
 
     /// Voids what says something of this message alone.
     pub(super) fn hide(&mut self, message: MessageId) {
-        for line in self.lines.iter_mut().filter(|line| line.ends_with(message)) {
+        for line in self.lines.iter_mut().filter(|line| line.ends_with() == Some(message)) {
             *line = Line::Void;
         }
     }
 
-    /// Voids what shows something of such messages. Gives how many of them were unread.
+    /// Voids what says something of one such message alone. Gives how many of them were unread.
     pub(super) fn forget(&mut self, is_such: impl Fn(MessageId) -> bool) -> i64 {
         let mut n_unread = 0;
-        for line in self.lines.iter_mut().filter(|line| line.shown().is_some_and(&is_such)) {
+        for line in self.lines.iter_mut().filter(|line| line.ends_with().is_some_and(&is_such)) {
             n_unread += i64::from(line.is_unread());
             *line = Line::Void;
         }
