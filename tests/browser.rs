@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use crate::BOTH;
-use crate::harness::{Cluster, Pair, servers};
+use crate::harness::{Cluster, Pair, servers, token};
 
 /// All of a file; each wait within it has a bound of its own.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -54,6 +54,7 @@ async fn in_a_browser(pair: Pair, file: &str) -> anyhow::Result<()> {
         .args(["--test", file])
         .current_dir(folder())
         .env("SWITCHBOARD_URLS", urls)
+        .env("SWITCHBOARD_TOKEN", token(1))
         .env("SWITCHBOARD_VICTIM", victim)
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -2,14 +2,20 @@
 //
 //     SWITCHBOARD_URLS=http://127.0.0.1:8001,http://127.0.0.1:8002 node --test client.test.mjs
 //
-// With SWITCHBOARD_VICTIM, the process of the first node, it kills that in the end.
+// With SWITCHBOARD_TOKEN, that of some user, it tries Node too; with SWITCHBOARD_VICTIM, the process of the first node, it
+// kills that in the end.
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, webcrypto } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { Front } from './front.mjs';
 import { launch, nodes, until } from './people.mjs';
+import { WebSocket } from 'ws';
+import { Switchboard } from '../../crates/web/client/switchboard.js';
+
+// Debian's Node is older than what the client asks for, and lacks this name alone.
+globalThis.crypto ??= webcrypto;
 
 /** As long as a client may take to find out that something better works again, in milliseconds. */
 const CLIMB_MS = 60_000;
@@ -168,6 +174,24 @@ test('a log-out ends every tab', async () => {
   for (const page of pages) await is(page, 'signed out');
   await until('no socket of hers is left', () => front.webSockets.size === 0);
   await carol.context.close();
+});
+
+test('in Node it takes the sockets that it is given, or streams', { skip: !process.env.SWITCHBOARD_TOKEN }, async () => {
+  const page = await ann.open();
+  await is(page, 'livewebsocket');
+  const heard = [];
+  for (const [transport, options] of Object.entries({ websocket: { WebSocket }, stream: { environment: { WebSocket: undefined } } })) {
+    const client = new Switchboard({ url: nodes()[1], token: process.env.SWITCHBOARD_TOKEN, ...options });
+    client.on('new_message', ({ data }) => heard.push(data.content));
+    const me = await client.connect();
+    assert.equal(client.state.transport, transport);
+    await client.send({ recipient_id: ann.id, content: `from Node by ${transport}` });
+    await send(page, me.id, `to Node by ${transport}`);
+    await until('it is heard', () => heard.includes(`to Node by ${transport}`));
+    client.close();
+  }
+  await has(page, ['from Node by websocket', 'from Node by stream']);
+  await page.close();
 });
 
 test('a node that dies while somebody types costs nothing', async () => {

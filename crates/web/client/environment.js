@@ -32,20 +32,29 @@ const BACKOFF_MAX_MS = 20_000;
 export const backoff = (environment, failures) =>
   environment.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(failures, 10));
 
-/** @param {Environment} environment @param {number} ms @param {AbortSignal} signal ends it early, with its reason @returns {Promise<void>} */
-export function pause(environment, ms, signal) {
-  return new Promise((resolve, reject) => {
+/**
+ * A wait that can be cut short.
+ *
+ * @param {Environment} environment
+ * @param {number} ms
+ * @param {AbortSignal} signal ends it, with its reason
+ * @returns {{over: Promise<void>, wake: () => void}}
+ */
+export function nap(environment, ms, signal) {
+  let wake = () => {};
+  const over = new Promise((/** @type {(value?: any) => void} */ resolve, reject) => {
     signal.throwIfAborted();
-    const stop = () => {
+    const end = (/** @type {() => void} */ settle) => {
       environment.clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = environment.setTimeout(() => {
       signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', stop, { once: true });
+      settle();
+    };
+    const stop = () => end(() => reject(signal.reason));
+    wake = () => end(resolve);
+    const timer = environment.setTimeout(wake, ms);
+    signal.addEventListener('abort', stop);
   });
+  return { over, wake };
 }
 
 /** Of the browser, or of Node, where there is no page to look at. @returns {Environment} */

@@ -1,6 +1,6 @@
 // Requests to the HTTP API, and how they are refused.
 
-import { backoff, pause } from './environment.js';
+import { backoff, nap } from './environment.js';
 
 /**
  * @typedef {import('./environment.js').Environment} Environment
@@ -128,7 +128,7 @@ export class Api {
         if (!(error instanceof Refusal && error.isPassing)) throw error;
         const ms = error.retryAfterMs + backoff(this.#environment, failures);
         waiting?.(error, ms);
-        await pause(this.#environment, ms, options.signal);
+        await nap(this.#environment, ms, options.signal).over;
       }
     }
   }

@@ -1,6 +1,6 @@
 // Messages on their way: each is sent under the same client message id until the service has it, or refuses it for good.
 
-import { backoff, pause } from './environment.js';
+import { backoff, nap } from './environment.js';
 import { Refusal } from './http.js';
 
 /**
@@ -201,14 +201,9 @@ export class Outbox {
 
   /** @param {number} ms @param {AbortSignal} signal */
   async #pause(ms, signal) {
-    const wake = new AbortController();
-    const end = () => wake.abort();
-    signal.addEventListener('abort', end, { once: true });
-    this.#pauses.add(end);
-    await pause(this.#environment, ms, wake.signal).catch(() => {});
-    this.#pauses.delete(end);
-    signal.removeEventListener('abort', end);
-    signal.throwIfAborted();
+    const { over, wake } = nap(this.#environment, ms, signal);
+    this.#pauses.add(wake);
+    await over.finally(() => this.#pauses.delete(wake));
   }
 
   /** @param {Outgoing} item @param {unknown} error */

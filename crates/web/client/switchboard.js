@@ -2,7 +2,7 @@
 // transport works, applies each entry once and in order, and keeps what is sent until the service has it.
 
 import { Emitter } from './events.js';
-import { backoff, pause, surroundings } from './environment.js';
+import { backoff, nap, surroundings } from './environment.js';
 import { Api, Refusal } from './http.js';
 import { Session } from './session.js';
 
@@ -308,9 +308,9 @@ export class Switchboard extends Emitter {
         const ms = refusal.retryAfterMs + backoff(this.#environment, attempt);
         const name = this.#environment.isOnline() ? 'reconnecting' : 'offline';
         this.#say({ name, attempt: attempt + 1, retryAt: this.#environment.now() + ms, reason: refusal.message });
-        const wake = new AbortController();
-        this.#wake = () => wake.abort();
-        await pause(this.#environment, ms, AbortSignal.any([signal, wake.signal])).catch(() => signal.throwIfAborted());
+        const { over, wake } = nap(this.#environment, ms, signal);
+        this.#wake = wake;
+        await over;
       }
     }
   }

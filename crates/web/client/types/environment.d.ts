@@ -1,5 +1,15 @@
-/** @param {Environment} environment @param {number} ms @param {AbortSignal} signal ends it early, with its reason @returns {Promise<void>} */
-export function pause(environment: Environment, ms: number, signal: AbortSignal): Promise<void>;
+/**
+ * A wait that can be cut short.
+ *
+ * @param {Environment} environment
+ * @param {number} ms
+ * @param {AbortSignal} signal ends it, with its reason
+ * @returns {{over: Promise<void>, wake: () => void}}
+ */
+export function nap(environment: Environment, ms: number, signal: AbortSignal): {
+    over: Promise<void>;
+    wake: () => void;
+};
 /** Of the browser, or of Node, where there is no page to look at. @returns {Environment} */
 export function surroundings(): Environment;
 export function backoff(environment: Environment, failures: number): number;
