@@ -15,7 +15,7 @@ const PONG_MS = 5_000;
 
 /**
  * @typedef {object} Listener
- * @property {(connection: Connection) => void} opened
+ * @property {(connection: Connection, user: {id: number}) => void} opened as whom
  * @property {(connection: Connection, frame: Frame) => void} frame
  * @property {(connection: Connection, loss: Loss) => void} closed the last word; not said of one that was closed from here
  */
@@ -40,7 +40,7 @@ export class Connection {
     // What a transport says before it is closed may come after it was.
     const said = (/** @type {() => void} */ action) => this.#isClosed || action();
     this.#wire = transport.open(log, {
-      opened: () => said(() => this.#opened()),
+      opened: (user) => said(() => this.#opened(user)),
       frame: (frame) => said(() => this.#read(frame)),
       heard: () => said(() => this.isOpen && this.#heard()),
       closed: (loss) => said(() => this.#end(loss)),
@@ -56,13 +56,12 @@ export class Connection {
     this.#wire.send?.(frame);
   }
 
-  /** Finds out soon whether it still lives. */
+  /** Finds out soon whether it still lives. @returns {boolean} false if it cannot be asked, as a stream cannot */
   check() {
-    if (!this.isOpen) return;
     if (this.#wire.hurry) this.#wire.hurry();
     else if (this.#wire.send) this.#ping(PONG_MS);
-    // A stream cannot be asked. It is worth little where sockets are not, and is made anew.
-    else this.#end({});
+    else return false;
+    return true;
   }
 
   close() {
@@ -73,22 +72,24 @@ export class Connection {
 
   /** @param {Frame} frame */
   #read(frame) {
-    if (frame.type === 'welcome') this.#heartbeatMs = frame.heartbeat_interval_ms;
-    if (frame.type === 'welcome') this.#opened();
-    else this.#heard();
-    this.#listener.frame(this, frame);
+    if (frame.type === 'welcome') {
+      this.#heartbeatMs = frame.heartbeat_interval_ms;
+      this.#opened(frame.user);
+    } else this.#heard();
+    if (!this.#isClosed) this.#listener.frame(this, frame);
   }
 
-  #opened() {
-    const wasOpen = this.isOpen;
+  /** @param {{id: number}} user */
+  #opened(user) {
     this.isOpen = true;
     this.#heard();
-    if (!wasOpen) this.#listener.opened(this);
+    this.#listener.opened(this, user);
   }
 
   /** The pings of a WebSocket are hidden from a page: it asks by itself after a heartbeat, and gives up after the next. */
   #heard() {
-    if (!this.isOpen || this.transport.isSilent) return this.#environment.clearTimeout(this.#timer);
+    if (!this.isOpen) return;
+    if (this.transport.isSilent) return this.#environment.clearTimeout(this.#timer);
     const ms = this.#heartbeatMs;
     if (this.#wire?.send) this.#after(ms, () => this.#ping(ms));
     else this.#after(2 * ms, () => this.#end({}));

@@ -56,7 +56,8 @@ export class Api {
   /**
    * @param {string} url the origin of the service
    * @param {Environment} environment
-   * @param {() => Promise<string | undefined>} token what stands after `Bearer`; nothing where a cookie says who asks
+   * @param {(refused?: string) => Promise<string | undefined>} token what stands after `Bearer`, if there is another than one
+   *   that was refused; nothing where a cookie says who asks
    */
   constructor(url, environment, token) {
     this.url = url;
@@ -73,14 +74,16 @@ export class Api {
     return url;
   }
 
-  /** The headers that say who asks. @returns {Promise<Record<string, string>>} */
-  async credentials() {
-    const token = await this.#token();
+  /** The headers that say who asks. @param {string} [refused] a token @returns {Promise<Record<string, string>>} */
+  async credentials(refused) {
+    const token = await this.#token(refused).catch(() => {
+      throw new Refusal('unreachable', 'a token cannot be had');
+    });
     return token === undefined ? {} : { Authorization: `Bearer ${token}` };
   }
 
   /**
-   * One request.
+   * One request; a second one where the token has expired and there is another.
    *
    * @param {string} method
    * @param {string} path below `/api/v1`
@@ -88,8 +91,22 @@ export class Api {
    * @returns {Promise<any>} the body, if there is one
    * @throws {Refusal} if it is not granted
    */
-  async request(method, path, { query, body, signal } = {}) {
-    const headers = await this.credentials();
+  async request(method, path, options) {
+    const { Authorization } = await this.credentials();
+    try {
+      return await this.#ask(method, path, Authorization, options);
+    } catch (error) {
+      if (!(error instanceof Refusal && error.isUnauthorized && Authorization)) throw error;
+      const other = (await this.credentials(Authorization.slice('Bearer '.length))).Authorization;
+      if (other === Authorization) throw error;
+      return this.#ask(method, path, other, options);
+    }
+  }
+
+  /** @param {string} method @param {string} path @param {string | undefined} Authorization @param {RequestOptions} [options] */
+  async #ask(method, path, Authorization, { query, body, signal } = {}) {
+    /** @type {Record<string, string>} */
+    const headers = Authorization ? { Authorization } : {};
     if (body) headers['Content-Type'] = 'application/json';
     const stop = new AbortController();
     const abort = () => stop.abort(signal?.reason);
@@ -101,6 +118,8 @@ export class Api {
       const response = await this.#environment.fetch(this.address(`/api/v1${path}`, query), { ...init, cache: 'no-store' });
       const answer = isJson(response.headers.get('Content-Type')) ? await response.json() : undefined;
       if (!response.ok) throw refusalOf(response.status, answer);
+      // The page of some proxy.
+      if (answer === undefined && response.status !== 204) throw new TypeError('no answer of the service');
       return answer;
     } catch (error) {
       if (error instanceof Refusal || signal?.aborted) throw error;

@@ -19,6 +19,7 @@ import { isEntry } from './log.js';
  * @property {(state: State) => void} state
  * @property {(frame: Frame) => void} frame what is no entry
  * @property {() => void} opened requests may be sent again
+ * @property {(user: {id: number}) => boolean} isOurs whether this is the user whose mailbox it is
  * @property {() => Promise<void>} probe asks over HTTP who this is; throws a `Refusal` if that is not answered
  * @property {() => Promise<boolean>} renew gets new credentials, if there are others
  */
@@ -90,17 +91,14 @@ export class Link {
   /** The network or the machine woke up: look at once how things stand. */
   nudge() {
     if (!this.#isRunning) return;
-    if (!this.#connection) this.#attempt();
-    else {
-      this.#connection.check();
-      if (this.#rung > 0) this.#tryBetter();
-    }
+    if (!this.#connection?.isOpen || !this.#connection.check()) this.#attempt();
+    else if (this.#rung > 0) this.#tryBetter();
   }
 
   /** The network is gone, as far as is known. */
   went() {
     if (!this.#isRunning) return;
-    if (this.#connection) this.#connection.check();
+    if (this.#connection?.isOpen) this.#connection.check();
     else this.#listener.state({ name: 'offline' });
   }
 
@@ -108,25 +106,27 @@ export class Link {
     for (const timer of [this.#next, this.#good, this.#climb]) this.#environment.clearTimeout(timer);
     this.#connection?.close();
     this.#candidate?.close();
-    this.#connection = this.#candidate = undefined;
+    this.#connection = this.#candidate = this.#next = undefined;
   }
 
   #attempt() {
     this.#drop();
-    this.#connection = this.#connect(this.#rung);
+    if (this.#isRunning) this.#connection = this.#connect(this.#rung);
   }
 
   /** @param {number} rung */
   #connect(rung) {
     return new Connection(this.#transports[rung], this.#log, this.#environment, {
-      opened: (connection) => this.#opened(connection),
+      opened: (connection, user) => this.#opened(connection, user),
       frame: (connection, frame) => this.#read(connection, frame),
       closed: (connection, loss) => this.#closed(connection, loss),
     });
   }
 
-  /** @param {Connection} connection */
-  #opened(connection) {
+  /** @param {Connection} connection @param {{id: number}} user */
+  #opened(connection, user) {
+    // Another one logged in in the same browser. Nothing of the first may be sent in their name.
+    if (!this.#listener.isOurs(user)) return this.#end('signed out', 'another user is logged in');
     if (connection === this.#candidate) {
       this.#candidate = undefined;
       this.#drop();
@@ -149,6 +149,7 @@ export class Link {
 
   /** Beside the present connection, which goes on: what both bring is applied once. */
   #tryBetter() {
+    if (!this.#isRunning || this.#rung === 0) return;
     this.#candidate?.close();
     this.#candidate = this.#connect(this.#climbs++ % this.#rung);
     this.#climbLater();
@@ -188,9 +189,9 @@ export class Link {
     if (code === REVOKED) return this.#end('signed out', 'the session was ended');
     const { isOpen } = connection;
     if (code === CREDENTIALS_EXPIRED || refusal?.isUnauthorized) this.#renew();
-    else if (!isOpen && !refusal?.isPassing) this.#examine();
+    else if (!isOpen && !(refusal?.isPassing && refusal.status > 0)) this.#examine();
     else {
-      // What is told of the service itself says nothing of the transport.
+      // What the service says of itself says nothing of the transport.
       if (!isOpen) this.#rung = 0;
       // Whom the node told to leave has had a time of its own for that; who is told again and again waits.
       const wasTold = code === RESTART && this.#failures === 0;
@@ -203,6 +204,8 @@ export class Link {
   async #examine() {
     this.#attemptIn(this.#wait(), 'the connection was refused');
     const next = this.#next;
+    // A listener may have ended it.
+    if (next === undefined) return;
     try {
       await this.#listener.probe();
     } catch (error) {
@@ -243,8 +246,9 @@ export class Link {
     this.#drop();
     const retryAt = this.#environment.now() + ms;
     const isOnline = this.#environment.isOnline();
-    this.#listener.state({ name: isOnline ? 'reconnecting' : 'offline', attempt: this.#failures, retryAt, reason });
+    // Before it is told: who hears it may end it.
     this.#next = this.#environment.setTimeout(() => this.#attempt(), ms);
+    this.#listener.state({ name: isOnline ? 'reconnecting' : 'offline', attempt: this.#failures, retryAt, reason });
   }
 
   /** @param {'signed out' | 'stopped'} name @param {string} reason */

@@ -30,13 +30,15 @@ import { Refusal } from './http.js';
  * How a message left: the service has it, or nobody wants it any more.
  *
  * @typedef {{id: string, message?: Message}} End
+ *
+ * @typedef {{end?: End}} News of a message that left, or is new or another than before
  */
 
 /**
  * @typedef {object} Listener
  * @property {(item: Outgoing, signal: AbortSignal) => Promise<Message>} deliver one attempt
  * @property {() => void} changed what is in it
- * @property {(end?: End) => void} stored what is in it was changed by this page: other pages should look, and take that end
+ * @property {(news: News) => void} stored what this page changed, for the others
  */
 
 export class Outbox {
@@ -55,7 +57,12 @@ export class Outbox {
   #isWorking = false;
   /** Known to be stored, while the storage may still have them. @type {Set<string>} */
   #settled = new Set();
+  /** What is read and written goes one after the other. @type {Promise<void>} */
   #loads = Promise.resolve();
+  /** A reading that has not begun. @type {Promise<void> | undefined} */
+  #queued;
+  /** Of other pages: what was read meanwhile may still have them. */
+  #n_ends = 0;
 
   /** @param {Storage} storage @param {Environment} environment @param {Listener} listener */
   constructor(storage, environment, listener) {
@@ -73,7 +80,13 @@ export class Outbox {
   /** What is under way ends, and waits for the next start of this or another page. */
   stop() {
     this.#isWorking = false;
-    for (const attempt of this.#attempts.values()) attempt.abort(new Refusal('interrupted', 'the client was closed'));
+    for (const attempt of this.#attempts.values()) attempt.abort(new Refusal('interrupted', 'another page sends it'));
+  }
+
+  /** Nobody waits any more. What is in it is kept. */
+  close() {
+    this.stop();
+    for (const id of [...this.#waiting.keys()]) this.#refuse(id, new Refusal('closed', 'the client was closed'));
   }
 
   /** What waits for its next attempt has it now. */
@@ -83,15 +96,31 @@ export class Outbox {
 
   /** Reads again what is stored. */
   sync() {
-    this.#loads = this.#loads.then(async () => {
+    this.#queued ??= this.#then(() => this.#read());
+    return this.#queued;
+  }
+
+  /** Does something after what is under way, whatever comes of that. @param {() => Promise<void> | void} work */
+  #then(work) {
+    this.#loads = this.#loads.catch(() => {}).then(work);
+    return this.#loads;
+  }
+
+  async #read() {
+    this.#queued = undefined;
+    for (let n_ends = -1; n_ends !== this.#n_ends; ) {
+      n_ends = this.#n_ends;
       const items = await this.#storage.load();
       this.items = items.filter(({ id }) => !this.#settled.has(id));
-      // Another page sends what was written here.
-      for (const { id, failure } of this.items) if (failure) this.#refuse(id, new Refusal(failure.code, failure.message));
-      this.#listener.changed();
-      this.#work();
-    });
-    return this.#loads;
+    }
+    // Another page sends what was written here.
+    for (const { id, failure } of this.items) if (failure) this.#refuse(id, new Refusal(failure.code, failure.message));
+    this.#show();
+  }
+
+  #show() {
+    this.#listener.changed();
+    this.#work();
   }
 
   /**
@@ -110,7 +139,9 @@ export class Outbox {
   async retry(id) {
     const found = this.#find(id);
     if (!found?.failure) return;
-    const { failure: _, ...item } = found;
+    const { failure, ...item } = found;
+    // An upload that no message had for a day is gone.
+    if (failure.code === 'unknown_attachment') delete item.attachment_ids;
     await this.#store(item);
   }
 
@@ -119,16 +150,17 @@ export class Outbox {
     await this.#remove({ id });
   }
 
-  /** A message left, as another page says. @param {End} end */
-  take({ id, message }) {
-    if (message) this.#waiting.get(id)?.resolve(message);
-    this.#refuse(id, new Refusal('discarded', 'the message was discarded'));
+  /** Another page changed something, and has stored that. @param {News} news */
+  hear({ end }) {
+    if (!end) return void this.sync().catch(() => {});
+    this.#n_ends += 1;
+    this.#take(end);
   }
 
   /** The service has it: an answer says so, or an entry of the mailbox, whichever comes first. @param {string} id @param {Message} message */
   settle(id, message) {
     if (this.#find(id)) this.#remove({ id, message }).catch(() => {});
-    else this.take({ id, message });
+    else this.#take({ id, message });
   }
 
   /** @param {string} id */
@@ -139,8 +171,16 @@ export class Outbox {
   /** @param {Outgoing} item */
   async #store(item) {
     await this.#storage.put(item);
-    this.#listener.stored();
-    await this.sync();
+    this.#listener.stored({});
+    // What another page wrote before it stands before it.
+    await this.sync().catch(() => this.#replace(item));
+  }
+
+  /** @param {Outgoing} item */
+  #replace(item) {
+    const place = this.items.findIndex(({ id }) => id === item.id);
+    this.items.splice(place < 0 ? this.items.length : place, 1, item);
+    this.#show();
   }
 
   /** @param {string} id @param {Refusal} why */
@@ -150,17 +190,24 @@ export class Outbox {
   }
 
   /** @param {End} end */
-  async #remove(end) {
-    const { id } = end;
-    this.take(end);
-    this.#settled.add(id);
+  #take({ id, message }) {
+    if (message) this.#waiting.get(id)?.resolve(message);
+    this.#refuse(id, new Refusal('discarded', 'the message was discarded'));
+    if (!this.#find(id)) return;
     this.items = this.items.filter((item) => item.id !== id);
     this.#attempts.get(id)?.abort(new Refusal('discarded', 'the message is on its way no more'));
     this.#listener.changed();
+  }
+
+  /** @param {End} end */
+  async #remove(end) {
+    const { id } = end;
+    this.#settled.add(id);
+    this.#take(end);
     await this.#storage.remove(id);
-    this.#listener.stored(end);
+    this.#listener.stored({ end });
     // Whoever reads the storage from now on does not find it.
-    this.#loads = this.#loads.then(() => void this.#settled.delete(id));
+    void this.#then(() => void this.#settled.delete(id));
   }
 
   #work() {
@@ -175,8 +222,11 @@ export class Outbox {
   async #run(lane) {
     this.#lanes.add(lane);
     const next = () => this.items.find((item) => laneOf(item) === lane && !item.failure);
-    for (let item; this.#isWorking && (item = next()); ) await this.#deliver(item);
-    this.#lanes.delete(lane);
+    try {
+      for (let item; this.#isWorking && (item = next()); ) await this.#deliver(item);
+    } finally {
+      this.#lanes.delete(lane);
+    }
   }
 
   /** @param {Outgoing} item */
@@ -188,7 +238,9 @@ export class Outbox {
         try {
           return this.settle(item.id, await this.#listener.deliver(item, attempt.signal));
         } catch (error) {
-          if (!(error instanceof Refusal && error.isPassing) || attempt.signal.aborted) throw error;
+          // Who has no credentials any more may have others later: that says nothing of the message.
+          const isPassing = error instanceof Refusal && (error.isPassing || error.isUnauthorized);
+          if (!isPassing || attempt.signal.aborted) throw error;
           await this.#pause(error.retryAfterMs + backoff(this.#environment, failures), attempt.signal);
         }
       }
@@ -210,7 +262,10 @@ export class Outbox {
   async #fail(item, error) {
     const refusal = error instanceof Refusal ? error : new Refusal('internal', String(error));
     this.#refuse(item.id, refusal);
-    await this.#store({ ...item, failure: { code: refusal.code, message: refusal.message } });
+    const failed = { ...item, failure: { code: refusal.code, message: refusal.message } };
+    // Also where it cannot be stored: those behind it are not to wait.
+    await this.#store(failed).catch(() => {});
+    if (this.#find(item.id)) this.#replace(failed);
   }
 }
 

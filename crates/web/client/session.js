@@ -31,6 +31,9 @@ import { poll, stream, webSocket } from './transports.js';
  * @property {() => Promise<boolean>} renew gets other credentials
  */
 
+/** A page that leads and says nothing for so long when asked does not lead, in milliseconds. */
+const LEADER_MS = 10_000;
+
 export class Session {
   /** @type {Outbox} */
   outbox;
@@ -46,12 +49,18 @@ export class Session {
   #link;
   /** @type {State} */
   #state = { name: 'connecting' };
+  #id;
   #unread;
+  /** Whether the page that leads was heard since it was last asked. */
+  #isLed = true;
+  /** @type {any} */
+  #watch;
   /** Sent over the connection that stands, and not answered. @type {Map<string, (why: Refusal) => void>} */
   #unanswered = new Map();
 
   /** @param {string} name one a user and service @param {Me} me @param {Storage} storage @param {Api} api @param {Environment} environment @param {Listener} listener */
-  constructor(name, { cursor, epoch, unread_count }, storage, api, environment, listener) {
+  constructor(name, { id, cursor, epoch, unread_count }, storage, api, environment, listener) {
+    this.#id = id;
     this.#api = api;
     this.#environment = environment;
     this.#listener = listener;
@@ -59,11 +68,11 @@ export class Session {
     this.#unread = unread_count;
     this.#log = new Log(cursor, epoch, (entry) => this.#apply(entry), () => this.#reset());
     this.#follower = new Follower(this.#log, api, this.#stop.signal);
-    this.#tabs = new Tabs(name, environment, (message) => this.#hear(message));
+    this.#tabs = new Tabs(name, environment, (message) => this.#hear(message), () => this.#robbed());
     this.outbox = new Outbox(storage, environment, {
       deliver: (item, signal) => this.#deliver(item, signal),
       changed: () => listener.outbox(),
-      stored: (end) => this.#tabs.post({ kind: 'outbox', end }),
+      stored: (news) => this.#tabs.post({ kind: 'outbox', news }),
     });
   }
 
@@ -71,19 +80,45 @@ export class Session {
     // What no other page can see, no other page can send.
     const works = this.#storage.isShared ? this.outbox.sync() : this.outbox.start();
     works.catch(() => {});
-    this.#tabs.post({ kind: 'hello' });
-    this.#tabs.lead().then(
+    this.#await(false);
+  }
+
+  /** Leads as soon as it may; until then it looks after the page that does. @param {boolean} steals */
+  #await(steals) {
+    this.#tabs.lead(steals).then(
       () => this.#stop.signal.aborted || this.#lead(),
       () => {},
     );
+    if (this.#tabs.areMany) this.#lookAfter();
+  }
+
+  /** A page that leads and does not answer, frozen or behind a dialog, leads no more. */
+  #lookAfter() {
+    this.#environment.clearTimeout(this.#watch);
+    this.#isLed = false;
+    this.#tabs.post({ kind: 'hello' });
+    this.#watch = this.#environment.setTimeout(() => {
+      if (this.#isLed) this.#lookAfter();
+      else this.#await(true);
+    }, LEADER_MS);
+  }
+
+  /** Another page took the lead, since this one did not answer. */
+  #robbed() {
+    this.#link?.stop();
+    this.#link = undefined;
+    this.#interrupt();
+    if (this.#storage.isShared) this.outbox.stop();
+    this.#await(false);
   }
 
   /** Ends without a word. What is in the outbox is sent another time. */
   end() {
     this.#stop.abort(new Refusal('closed', 'the client was closed'));
     this.#link?.stop();
+    this.#environment.clearTimeout(this.#watch);
     this.#interrupt();
-    this.outbox.stop();
+    this.outbox.close();
     this.#tabs.close();
     this.#storage.close();
   }
@@ -110,6 +145,7 @@ export class Session {
   }
 
   #lead() {
+    this.#environment.clearTimeout(this.#watch);
     const { WebSocket } = this.#environment;
     const transports = WebSocket ? [webSocket, stream, poll] : [stream, poll];
     const made = transports.map((make) => make(this.#api, this.#environment));
@@ -120,11 +156,18 @@ export class Session {
         this.#interrupt();
         this.outbox.resume();
       },
-      probe: () => this.#api.request('GET', '/me', { signal: this.#stop.signal }),
+      isOurs: ({ id }) => id === this.#id,
+      probe: () => this.#verify(),
       renew: () => this.#listener.renew(),
     });
     this.#link.start();
-    this.outbox.start().catch(() => {});
+    if (!this.#stop.signal.aborted) this.outbox.start().catch(() => {});
+  }
+
+  /** Whether this is still the user whose mailbox it is: in one browser another one may have logged in. */
+  async #verify() {
+    const { id } = await this.#api.request('GET', '/me', { signal: this.#stop.signal });
+    if (id !== this.#id) throw new Refusal('unauthorized', 'another user is logged in');
   }
 
   /** @param {State} state of this page, which leads */
@@ -143,16 +186,19 @@ export class Session {
 
   /** What another page says. @param {any} message */
   #hear(message) {
-    if (message.kind === 'outbox') {
-      if (message.end) this.outbox.take(message.end);
-      this.outbox.sync().catch(() => {});
-    } else if (message.kind === 'signed out') this.#say({ name: 'signed out', reason: 'another page was signed out' });
+    if (message.kind === 'outbox') this.outbox.hear(message.news);
+    else if (message.kind === 'signed out') this.#say({ name: 'signed out', reason: 'another page was signed out' });
     else if (this.#link) {
       if (message.kind === 'hello') this.#tell();
       else if (message.kind === 'nudge') this.#link.nudge();
-    } else if (message.kind === 'entry') this.#follower.take(message.entry, message.epoch);
+      return;
+    }
+    this.#isLed ||= message.kind === 'state';
+    if (message.kind === 'entry') this.#follower.take(message.entry, message.epoch);
     else if (message.kind === 'frame') this.#read(message.frame);
-    else if (message.kind === 'state') {
+    else if (message.kind === 'reset') {
+      if (message.epoch !== this.#log.epoch || message.cursor < this.#log.cursor) this.#log.reset(message);
+    } else if (message.kind === 'state') {
       this.#follower.reach(message.cursor, message.epoch);
       this.#count(message.unread);
       this.#say(message.state);
@@ -168,7 +214,13 @@ export class Session {
   }
 
   #reset() {
-    if (this.#link) this.#tell();
+    if (this.#link) {
+      const { cursor, epoch } = this.#log;
+      this.#tabs.post({ kind: 'reset', cursor, epoch });
+      this.#tell();
+      // What was answered before it may not come.
+      this.#interrupt();
+    }
     this.#listener.reset();
     this.outbox.resume();
   }
@@ -195,7 +247,11 @@ export class Session {
 
   /** @param {Outgoing} item @param {AbortSignal} signal @returns {Promise<Message>} */
   async #deliver(item, signal) {
-    if (item.files.length > 0 && !item.attachment_ids) item.attachment_ids = await this.#upload(item, signal);
+    // Only while it is known to be in the name of this user.
+    const { name } = this.#state;
+    if (name !== 'live' && name !== 'polling') throw new Refusal('interrupted', 'there is no connection');
+    await this.#upload(item, signal);
+    signal.throwIfAborted();
     const { id, files: _, place: __, written_at: ___, failure: ____, ...message } = /** @type {Outgoing & {place?: number}} */ (item);
     const body = { ...message, client_message_id: id };
     if (!this.send({ type: 'send_message', ...body })) {
@@ -214,20 +270,20 @@ export class Session {
     });
   }
 
-  /** Once: the service compares a repeated message with the first. @param {Outgoing} item @param {AbortSignal} signal */
+  /** Each file once: the service compares a repeated message with the first. @param {Outgoing} item @param {AbortSignal} signal */
   async #upload(item, signal) {
     const total = item.files.reduce((sum, { size }) => sum + size, 0);
-    const ids = [];
-    let done = 0;
-    for (const file of item.files) {
-      const before = done;
+    let before = 0;
+    for (const [nth, file] of item.files.entries()) {
+      const ids = item.attachment_ids ?? [];
       const progress = (/** @type {number} */ sent) =>
         this.#listener.progress({ id: item.id, sent: before + Math.min(sent, file.size), total });
-      ids.push((await this.#api.upload(file, { progress, signal })).id);
-      done += file.size;
+      if (nth >= ids.length) {
+        item.attachment_ids = [...ids, (await this.#api.upload(file, { progress, signal })).id];
+        await this.#storage.put(item);
+      }
+      before += file.size;
     }
-    await this.#storage.put({ ...item, attachment_ids: ids });
-    return ids;
   }
 
   /** @param {number | undefined} unread */

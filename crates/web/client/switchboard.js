@@ -122,7 +122,7 @@ export class Switchboard extends Emitter {
     this.#environment = { ...surroundings(), ...(WebSocket && { WebSocket }), ...environment };
     this.#token = token;
     this.#bearer = typeof token === 'string' ? token : undefined;
-    this.#api = new Api(url, this.#environment, () => this.#credentials(false));
+    this.#api = new Api(url, this.#environment, (refused) => this.#credentials(refused));
   }
 
   /** What is on its way, in the order of writing. @returns {readonly Outgoing[]} */
@@ -167,8 +167,8 @@ export class Switchboard extends Emitter {
   async logOut() {
     const { signal } = this.#stop;
     await this.#api.persist('POST', '/auth/logout', { signal }).catch((error) => {
-      // The news may come back before the answer.
-      if (this.state.name !== 'signed out') throw error;
+      // The news may come back before the answer, and an answer that was lost is followed by this one.
+      if (this.state.name !== 'signed out' && !error.isUnauthorized) throw error;
     });
     this.#session?.signOut();
     this.#end({ name: 'signed out', reason: 'logged out' });
@@ -281,26 +281,23 @@ export class Switchboard extends Emitter {
     return this.#session.outbox;
   }
 
-  /** @param {boolean} isExpired */
-  async #credentials(isExpired) {
-    if (typeof this.#token !== 'function') return this.#bearer;
-    if (this.#bearer === undefined || isExpired) this.#bearer = await this.#token(isExpired);
+  /** @param {string} [refused] a token that does not count */
+  async #credentials(refused) {
+    const isExpired = refused !== undefined && refused === this.#bearer;
+    if (typeof this.#token === 'function' && (this.#bearer === undefined || isExpired)) {
+      this.#bearer = await this.#token(isExpired);
+    }
     return this.#bearer;
   }
 
   /** Asks who this is, until that is answered. @param {AbortSignal} signal @returns {Promise<Me>} */
   async #introduce(signal) {
-    let isRenewed = false;
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await this.#api.request('GET', '/me', { signal });
       } catch (error) {
         signal.throwIfAborted();
         const refusal = error instanceof Refusal ? error : new Refusal('internal', String(error));
-        if (refusal.isUnauthorized && !isRenewed) {
-          isRenewed = true;
-          if (await this.#renew()) continue;
-        }
         if (!refusal.isPassing) {
           this.#end({ name: refusal.isUnauthorized ? 'signed out' : 'stopped', reason: refusal.message });
           throw refusal;
@@ -315,14 +312,15 @@ export class Switchboard extends Emitter {
     }
   }
 
-  /** Whether there are other credentials, or the same count after all. */
+  /** Whether there are credentials that count for the same user, as far as that can be told now. */
   async #renew() {
-    const before = this.#bearer;
-    if (typeof this.#token === 'function') return (await this.#credentials(true).catch(() => undefined)) !== before;
-    return this.#api.request('GET', '/me').then(
-      () => true,
-      (error) => error instanceof Refusal && error.isPassing,
-    );
+    try {
+      await this.#credentials(this.#bearer);
+      const { id } = await this.#api.request('GET', '/me', { signal: this.#stop.signal });
+      return id === this.me?.id;
+    } catch (error) {
+      return !(error instanceof Refusal && error.isUnauthorized);
+    }
   }
 
   /** @param {string} name @param {Me} me @param {import('./storage.js').Storage} storage */

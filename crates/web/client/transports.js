@@ -22,7 +22,7 @@ import { Refusal } from './http.js';
  * What a transport tells. After `closed` it says no more.
  *
  * @typedef {object} Line
- * @property {() => void} opened
+ * @property {(user: {id: number}) => void} opened as whom, where no `welcome` says it
  * @property {(frame: Frame) => void} frame
  * @property {() => void} heard something came, if no frame
  * @property {(loss: Loss) => void} closed
@@ -121,17 +121,19 @@ export const poll = (api, environment) => ({
   isSilent: true,
   open(log, line) {
     const stop = new AbortController();
-    let isAsking = false;
+    let [isAsking, isOpen] = [false, false];
     /** @type {any} */
     let timer;
     const ask = async () => {
       environment.clearTimeout(timer);
       if (isAsking) return;
       isAsking = true;
+      if (!isOpen) line.opened(await api.request('GET', '/me', { signal: stop.signal }));
+      isOpen = true;
       for (let isMore = true; isMore && !stop.signal.aborted; ) {
         const query = { cursor: log.cursor, epoch: log.epoch };
         const { events } = await api.request('GET', '/events', { query, signal: stop.signal });
-        line.opened();
+        line.heard();
         for (const event of events) line.frame(event);
         isMore = events.length > 0;
       }

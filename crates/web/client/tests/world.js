@@ -90,6 +90,10 @@ export class Service {
   /** What happens to the next frames: 'lose' or 'repeat'. */
   frames = [];
   requests = [];
+  lastFile = 0;
+  user = { id: 1, username: 'ann', full_name: '' };
+  /** Tokens that have expired. */
+  expired = new Set();
   delay = 5;
 
   constructor(clock) {
@@ -129,7 +133,7 @@ export class Service {
 
   welcome(cursor) {
     return {
-      type: 'welcome', user: { id: 1 }, epoch: this.epoch, cursor, unread_count: 0, heartbeat_interval_ms: 25_000, limits: {},
+      type: 'welcome', user: this.user, epoch: this.epoch, cursor, unread_count: 0, heartbeat_interval_ms: 25_000, limits: {},
     };
   }
 
@@ -155,12 +159,13 @@ export class Service {
     return this.entries.at(-1);
   }
 
-  async fetch(url, { method = 'GET', body, signal } = {}) {
+  async fetch(url, { method = 'GET', body, signal, headers = {} } = {}) {
     const path = url.pathname.replace('/api/v1', '');
     this.requests.push(`${method} ${path}`);
     await this.#travel(signal);
     if (this.faults.http) throw new TypeError('unreachable');
     if (this.faults.session) return problem(401, 'unauthorized');
+    if (this.expired.has(headers.Authorization?.slice('Bearer '.length))) return problem(401, 'token_expired');
     const cursor = Number(url.searchParams.get('cursor') ?? this.entries.length);
     const answer = this.#answer(method, path, { cursor, epoch: url.searchParams.get('epoch'), body, signal });
     await this.#travel(signal);
@@ -170,7 +175,7 @@ export class Service {
   #answer(method, path, { cursor, epoch, body, signal }) {
     switch (`${method} ${path}`) {
       case 'GET /me':
-        return json(200, { id: 1, username: 'ann', full_name: '', epoch: this.epoch, cursor: this.entries.length, unread_count: 0 });
+        return json(200, { ...this.user, epoch: this.epoch, cursor: this.entries.length, unread_count: 0 });
       case 'GET /events': {
         const events = this.after(cursor, epoch).slice(0, 100);
         return json(200, { events, cursor: 0, epoch: this.epoch });
@@ -182,6 +187,8 @@ export class Service {
         if (answer.type !== 'error') return json(201, answer);
         return problem(answer.code === 'store_unavailable' ? 503 : answer.code === 'rate_limited' ? 429 : 400, answer.code);
       }
+      case 'POST /attachments':
+        return json(201, { attachments: [{ id: (this.lastFile += 1) }] });
       case 'POST /auth/ticket':
         return json(200, { ticket: 't' });
       case 'POST /auth/logout':
@@ -283,7 +290,8 @@ export class Browser {
   isOnline = true;
   #channels = new Set();
   #queue = [];
-  #isHeld = false;
+  /** Who has the lock. */
+  #holder;
   #stored = new Map();
   watchers = new Set();
 
@@ -297,19 +305,28 @@ export class Browser {
     const browser = this;
     class Channel {
       onmessage = null;
+      #isClosed = false;
       constructor() {
         browser.#channels.add(this);
       }
+      get isMuted() {
+        return environment.isFrozen;
+      }
       postMessage(message) {
+        if (this.#isClosed) throw new DOMException('closed', 'InvalidStateError');
         const copy = structuredClone(message);
-        for (const other of browser.#channels) if (other !== this) clock.setTimeout(() => other.onmessage?.({ data: copy }), 1);
+        const hear = (other) => other.isMuted || other.onmessage?.({ data: copy });
+        for (const other of browser.#channels) if (other !== this && !this.isMuted) clock.setTimeout(() => hear(other), 1);
       }
       close() {
+        this.#isClosed = true;
         this.onmessage = null;
         browser.#channels.delete(this);
       }
     }
-    return {
+    const environment = {
+      /** Whether the page says nothing to others and hears nothing of them. */
+      isFrozen: false,
       fetch: (url, init) => service.fetch(url, init),
       WebSocket: socketsTo(service),
       setTimeout: (action, ms) => clock.setTimeout(action, ms),
@@ -317,7 +334,7 @@ export class Browser {
       now: () => clock.now,
       random: this.random,
       isOnline: () => this.isOnline,
-      locks: tabs ? { request: (_name, options, held) => this.#request(options.signal, held) } : undefined,
+      locks: tabs ? { request: (_name, options, held) => this.#request(options, held) } : undefined,
       BroadcastChannel: tabs ? Channel : undefined,
       openStorage: async () => this.#storage(shared),
       watch: (woke, went) => {
@@ -326,6 +343,7 @@ export class Browser {
         return () => this.watchers.delete(watcher);
       },
     };
+    return environment;
   }
 
   /** The network comes or goes, as the browser says. */
@@ -334,25 +352,31 @@ export class Browser {
     for (const { woke, went } of this.watchers) (isOnline ? woke : went)();
   }
 
-  async #request(signal, held) {
-    await new Promise((resolve, reject) => {
-      this.#queue.push({ resolve, signal });
-      signal.addEventListener('abort', () => reject(signal.reason));
-      this.#grant();
-    });
+  async #request({ signal, steal = false }, held) {
+    if (!steal) {
+      await new Promise((resolve, reject) => {
+        this.#queue.push({ resolve, signal });
+        signal.addEventListener('abort', () => reject(signal.reason));
+        this.#grant();
+      });
+    }
+    this.#holder?.rob?.(new DOMException('stolen', 'AbortError'));
+    const holder = {};
+    this.#holder = holder;
+    const robbed = new Promise((_, reject) => (holder.rob = reject));
     try {
-      await held();
+      await Promise.race([held(), robbed]);
     } finally {
-      this.#isHeld = false;
+      if (this.#holder === holder) this.#holder = undefined;
       this.#grant();
     }
   }
 
   #grant() {
-    while (!this.#isHeld && this.#queue.length > 0) {
+    while (!this.#holder && this.#queue.length > 0) {
       const { resolve, signal } = this.#queue.shift();
       if (signal.aborted) continue;
-      this.#isHeld = true;
+      this.#holder = {};
       resolve();
     }
   }

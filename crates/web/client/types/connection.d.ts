@@ -1,6 +1,6 @@
 /**
  * @typedef {object} Listener
- * @property {(connection: Connection) => void} opened
+ * @property {(connection: Connection, user: {id: number}) => void} opened as whom
  * @property {(connection: Connection, frame: Frame) => void} frame
  * @property {(connection: Connection, loss: Loss) => void} closed the last word; not said of one that was closed from here
  */
@@ -12,8 +12,8 @@ export class Connection {
     get canSend(): boolean;
     /** @param {object} frame */
     send(frame: object): void;
-    /** Finds out soon whether it still lives. */
-    check(): void;
+    /** Finds out soon whether it still lives. @returns {boolean} false if it cannot be asked, as a stream cannot */
+    check(): boolean;
     close(): void;
     #private;
 }
@@ -23,7 +23,12 @@ export type Frame = import("./switchboard.js").Frame;
 export type Transport = import("./transports.js").Transport;
 export type Loss = import("./transports.js").Loss;
 export type Listener = {
-    opened: (connection: Connection) => void;
+    /**
+     * as whom
+     */
+    opened: (connection: Connection, user: {
+        id: number;
+    }) => void;
     frame: (connection: Connection, frame: Frame) => void;
     /**
      * the last word; not said of one that was closed from here

@@ -24,16 +24,17 @@ export class Api {
     /**
      * @param {string} url the origin of the service
      * @param {Environment} environment
-     * @param {() => Promise<string | undefined>} token what stands after `Bearer`; nothing where a cookie says who asks
+     * @param {(refused?: string) => Promise<string | undefined>} token what stands after `Bearer`, if there is another than one
+     *   that was refused; nothing where a cookie says who asks
      */
-    constructor(url: string, environment: Environment, token: () => Promise<string | undefined>);
+    constructor(url: string, environment: Environment, token: (refused?: string) => Promise<string | undefined>);
     url: string;
     /** @param {string} path @param {RequestOptions['query']} [query] */
     address(path: string, query?: RequestOptions["query"]): URL;
-    /** The headers that say who asks. @returns {Promise<Record<string, string>>} */
-    credentials(): Promise<Record<string, string>>;
+    /** The headers that say who asks. @param {string} [refused] a token @returns {Promise<Record<string, string>>} */
+    credentials(refused?: string): Promise<Record<string, string>>;
     /**
-     * One request.
+     * One request; a second one where the token has expired and there is another.
      *
      * @param {string} method
      * @param {string} path below `/api/v1`
@@ -41,7 +42,7 @@ export class Api {
      * @returns {Promise<any>} the body, if there is one
      * @throws {Refusal} if it is not granted
      */
-    request(method: string, path: string, { query, body, signal }?: RequestOptions): Promise<any>;
+    request(method: string, path: string, options?: RequestOptions): Promise<any>;
     /**
      * The same, again and again until it is granted or refused for good.
      *

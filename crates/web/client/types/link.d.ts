@@ -29,6 +29,12 @@ export type Listener = {
      */
     opened: () => void;
     /**
+     * whether this is the user whose mailbox it is
+     */
+    isOurs: (user: {
+        id: number;
+    }) => boolean;
+    /**
      * asks over HTTP who this is; throws a `Refusal` if that is not answered
      */
     probe: () => Promise<void>;

@@ -23,12 +23,14 @@
  * How a message left: the service has it, or nobody wants it any more.
  *
  * @typedef {{id: string, message?: Message}} End
+ *
+ * @typedef {{end?: End}} News of a message that left, or is new or another than before
  */
 /**
  * @typedef {object} Listener
  * @property {(item: Outgoing, signal: AbortSignal) => Promise<Message>} deliver one attempt
  * @property {() => void} changed what is in it
- * @property {(end?: End) => void} stored what is in it was changed by this page: other pages should look, and take that end
+ * @property {(news: News) => void} stored what this page changed, for the others
  */
 export class Outbox {
     /** @param {Storage} storage @param {Environment} environment @param {Listener} listener */
@@ -39,6 +41,8 @@ export class Outbox {
     start(): Promise<void>;
     /** What is under way ends, and waits for the next start of this or another page. */
     stop(): void;
+    /** Nobody waits any more. What is in it is kept. */
+    close(): void;
     /** What waits for its next attempt has it now. */
     resume(): void;
     /** Reads again what is stored. */
@@ -54,8 +58,8 @@ export class Outbox {
     retry(id: string): Promise<void>;
     /** Takes a message out. If an attempt is under way, it may be stored all the same. @param {string} id */
     discard(id: string): Promise<void>;
-    /** A message left, as another page says. @param {End} end */
-    take({ id, message }: End): void;
+    /** Another page changed something, and has stored that. @param {News} news */
+    hear({ end }: News): undefined;
     /** The service has it: an answer says so, or an entry of the mailbox, whichever comes first. @param {string} id @param {Message} message */
     settle(id: string, message: Message): void;
     #private;
@@ -104,6 +108,12 @@ export type End = {
     id: string;
     message?: Message;
 };
+/**
+ * of a message that left, or is new or another than before
+ */
+export type News = {
+    end?: End;
+};
 export type Listener = {
     /**
      * one attempt
@@ -114,7 +124,7 @@ export type Listener = {
      */
     changed: () => void;
     /**
-     * what is in it was changed by this page: other pages should look, and take that end
+     * what this page changed, for the others
      */
-    stored: (end?: End) => void;
+    stored: (news: News) => void;
 };

@@ -1,27 +1,6 @@
-/**
- * @typedef {import('./environment.js').Environment} Environment
- * @typedef {import('./http.js').Api} Api
- * @typedef {import('./outbox.js').Outgoing} Outgoing
- * @typedef {import('./storage.js').Storage} Storage
- * @typedef {import('./switchboard.js').Frame} Frame
- * @typedef {import('./switchboard.js').Me} Me
- * @typedef {import('./switchboard.js').Message} Message
- * @typedef {import('./switchboard.js').State} State
- */
-/**
- * @typedef {object} Listener
- * @property {(state: State) => void} state `signed out` and `stopped` are the last
- * @property {(entry: Frame) => void} entry the next one
- * @property {(frame: Frame) => void} frame what is no entry
- * @property {() => void} reset what was loaded must be loaded anew
- * @property {(unread: number) => void} unread
- * @property {() => void} outbox what is in it has changed
- * @property {(progress: {id: string, sent: number, total: number}) => void} progress
- * @property {() => Promise<boolean>} renew gets other credentials
- */
 export class Session {
     /** @param {string} name one a user and service @param {Me} me @param {Storage} storage @param {Api} api @param {Environment} environment @param {Listener} listener */
-    constructor(name: string, { cursor, epoch, unread_count }: Me, storage: Storage, api: Api, environment: Environment, listener: Listener);
+    constructor(name: string, { id, cursor, epoch, unread_count }: Me, storage: Storage, api: Api, environment: Environment, listener: Listener);
     /** @type {Outbox} */
     outbox: Outbox;
     start(): void;

@@ -22,7 +22,12 @@ export type Loss = {
  * What a transport tells. After `closed` it says no more.
  */
 export type Line = {
-    opened: () => void;
+    /**
+     * as whom, where no `welcome` says it
+     */
+    opened: (user: {
+        id: number;
+    }) => void;
     frame: (frame: Frame) => void;
     /**
      * something came, if no frame
