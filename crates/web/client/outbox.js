@@ -38,7 +38,7 @@ import { Refusal } from './http.js';
  * @typedef {object} Listener
  * @property {(item: Outgoing, signal: AbortSignal) => Promise<Message>} deliver one attempt
  * @property {() => void} changed what is in it
- * @property {(news: News) => void} stored what this page changed, for the others
+ * @property {(what: News) => void} stored what this page changed, for the others
  */
 
 export class Outbox {

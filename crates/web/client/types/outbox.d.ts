@@ -30,7 +30,7 @@
  * @typedef {object} Listener
  * @property {(item: Outgoing, signal: AbortSignal) => Promise<Message>} deliver one attempt
  * @property {() => void} changed what is in it
- * @property {(news: News) => void} stored what this page changed, for the others
+ * @property {(what: News) => void} stored what this page changed, for the others
  */
 export class Outbox {
     /** @param {Storage} storage @param {Environment} environment @param {Listener} listener */
@@ -126,5 +126,5 @@ export type Listener = {
     /**
      * what this page changed, for the others
      */
-    stored: (news: News) => void;
+    stored: (what: News) => void;
 };
