@@ -12,7 +12,7 @@ use switchboard_checker::{Verdict, check};
 use tokio::time::{Instant, sleep_until};
 
 use crate::harness::http::get;
-use crate::load::{self, Load, Shape, Ways};
+use crate::load::{self, Counts, Load, Shape, Ways};
 use crate::look;
 use crate::sabotages::Look;
 use crate::schedule::Act;
@@ -83,7 +83,8 @@ impl Run {
         recorder.note(Event::Healed)?;
         load.settle(&stack.database_url(), self.settle).await?;
         let counts = load.finish().await?;
-        ensure!(counts.turned_away == 0, "{} times a node did not want a client back", counts.turned_away);
+        let Counts { turned_away, turned_away_by, .. } = counts;
+        ensure!(turned_away == 0, "{turned_away} times a node did not want a client back: {turned_away_by}");
         Ok(())
     }
 }

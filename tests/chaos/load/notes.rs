@@ -13,7 +13,7 @@ use super::words::{canaries, is_of};
 const OWN_SHOWN: u64 = 500;
 
 /// How much was done and seen.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     /// Sends, repeats among them.
     pub(crate) sends: u64,
@@ -33,6 +33,8 @@ pub(crate) struct Counts {
     pub(crate) connections: u64,
     /// Devices that a node did not want back: in order only for credentials that have ended.
     pub(crate) turned_away: u64,
+    /// What the last of them was told.
+    pub(crate) turned_away_by: String,
     /// Pages of history, and counts of unread messages.
     pub(crate) looks: u64,
     /// Log-outs that were answered.
@@ -106,7 +108,7 @@ impl Notes {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether everything is in the history.

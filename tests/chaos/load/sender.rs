@@ -138,7 +138,10 @@ impl Sender {
             }
             ClientEvent::Disconnected { reason, .. } => self.disconnected(reason),
             ClientEvent::Refused { reason, .. } => {
-                self.world.notes.count(|counts| counts.turned_away += 1);
+                self.world.notes.count(|counts| {
+                    counts.turned_away += 1;
+                    counts.turned_away_by.clone_from(&reason);
+                });
                 self.disconnected(reason);
             }
             ClientEvent::Frame(_) => {}
