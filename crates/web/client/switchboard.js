@@ -365,7 +365,10 @@ export class Switchboard extends Emitter {
 
   /** @param {State} state */
   #say(state) {
-    if (state.name === 'connecting' && this.state.name === state.name) return;
+    // A page that is fed hears the same again and again.
+    const { name, transport, attempt, retryAt } = this.state;
+    const isSame = state.name === name && state.transport === transport && state.attempt === attempt && state.retryAt === retryAt;
+    if (isSame) return;
     this.state = state;
     this.emit('state', state);
   }

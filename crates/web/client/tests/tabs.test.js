@@ -34,6 +34,14 @@ test('three pages have one socket, and each hears everything', async () => {
   assert.deepEqual(pages.map(({ client }) => client.state.name), ['live', 'live', 'live']);
 });
 
+test('a state is told once', async () => {
+  const { clock, pages } = await begin(2);
+  const states = [];
+  pages[1].client.on('state', ({ name }) => states.push(name));
+  await clock.advance(600_000);
+  assert.deepEqual(states, []);
+});
+
 test('when the page closes that leads, another takes over without a gap', async () => {
   const { clock, service, pages } = await begin(3);
   service.receive('a');
