@@ -45,9 +45,6 @@ export class Refusal extends Error {
   }
 }
 
-/** @param {unknown} error */
-export const isPassing = (error) => error instanceof Refusal && error.isPassing;
-
 /** The API of one deployment, as one user. */
 export class Api {
   #environment;
@@ -83,7 +80,27 @@ export class Api {
   }
 
   /**
-   * One request; a second one where the token has expired and there is another.
+   * Makes an attempt, and a second one where the token has expired and there is another.
+   *
+   * @template T
+   * @param {(headers: Record<string, string>) => Promise<T>} attempt
+   * @returns {Promise<T>}
+   */
+  async #authorized(attempt) {
+    const headers = await this.credentials();
+    try {
+      return await attempt(headers);
+    } catch (error) {
+      const { Authorization } = headers;
+      if (!(error instanceof Refusal && error.isUnauthorized && Authorization)) throw error;
+      const others = await this.credentials(Authorization.slice('Bearer '.length));
+      if (others.Authorization === Authorization) throw error;
+      return attempt(others);
+    }
+  }
+
+  /**
+   * One request.
    *
    * @param {string} method
    * @param {string} path below `/api/v1`
@@ -91,23 +108,13 @@ export class Api {
    * @returns {Promise<any>} the body, if there is one
    * @throws {Refusal} if it is not granted
    */
-  async request(method, path, options) {
-    const { Authorization } = await this.credentials();
-    try {
-      return await this.#ask(method, path, Authorization, options);
-    } catch (error) {
-      if (!(error instanceof Refusal && error.isUnauthorized && Authorization)) throw error;
-      const other = (await this.credentials(Authorization.slice('Bearer '.length))).Authorization;
-      if (other === Authorization) throw error;
-      return this.#ask(method, path, other, options);
-    }
+  request(method, path, options) {
+    return this.#authorized((headers) => this.#ask(method, path, headers, options));
   }
 
-  /** @param {string} method @param {string} path @param {string | undefined} Authorization @param {RequestOptions} [options] */
-  async #ask(method, path, Authorization, { query, body, signal } = {}) {
-    /** @type {Record<string, string>} */
-    const headers = Authorization ? { Authorization } : {};
-    if (body) headers['Content-Type'] = 'application/json';
+  /** @param {string} method @param {string} path @param {Record<string, string>} credentials @param {RequestOptions} [options] */
+  async #ask(method, path, credentials, { query, body, signal } = {}) {
+    const headers = body ? { ...credentials, 'Content-Type': 'application/json' } : credentials;
     const stop = new AbortController();
     const abort = () => stop.abort(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
@@ -136,17 +143,15 @@ export class Api {
    * @param {string} method
    * @param {string} path
    * @param {RequestOptions & {signal: AbortSignal}} options
-   * @param {(why: Refusal, ms: number) => void} [waiting] told before each wait
    * @returns {Promise<any>}
    */
-  async persist(method, path, options, waiting) {
+  async persist(method, path, options) {
     for (let failures = 0; ; failures += 1) {
       try {
         return await this.request(method, path, options);
       } catch (error) {
         if (!(error instanceof Refusal && error.isPassing)) throw error;
         const ms = error.retryAfterMs + backoff(this.#environment, failures);
-        waiting?.(error, ms);
         await nap(this.#environment, ms, options.signal).over;
       }
     }
@@ -163,11 +168,13 @@ export class Api {
   async upload(file, { filename = 'name' in file ? String(file.name) : 'file', progress, signal } = {}) {
     const body = new FormData();
     body.append('file', file, filename);
-    const headers = await this.credentials();
     const address = this.address('/api/v1/attachments');
     const send = typeof XMLHttpRequest === 'undefined' ? this.#uploadByFetch : uploadWithProgress;
-    const { status, answer } = await send.call(this, address, headers, body, progress, signal);
-    if (status !== 201) throw refusalOf(status, answer);
+    const answer = await this.#authorized(async (headers) => {
+      const { status, answer } = await send.call(this, address, headers, body, progress, signal);
+      if (status !== 201) throw refusalOf(status, answer);
+      return answer;
+    });
     progress?.(file.size, file.size);
     return answer.attachments[0];
   }
@@ -187,8 +194,8 @@ export class Api {
 /** @param {string | null} type */
 const isJson = (type) => /[/+]json\b/.test(type ?? '');
 
-/** @param {number} status @param {any} problem */
-function refusalOf(status, problem) {
+/** Of an answer that grants nothing. @param {number} status @param {any} problem its body, if that is JSON */
+export function refusalOf(status, problem) {
   const { code = 'unknown', title = `the service answered ${status}`, retry_after_ms: retryAfterMs = 0 } = problem ?? {};
   return new Refusal(code, title, { status, retryAfterMs });
 }

@@ -264,8 +264,7 @@ export class Outbox {
     this.#refuse(item.id, refusal);
     const failed = { ...item, failure: { code: refusal.code, message: refusal.message } };
     // Also where it cannot be stored: those behind it are not to wait.
-    await this.#store(failed).catch(() => {});
-    if (this.#find(item.id)) this.#replace(failed);
+    await this.#store(failed).catch(() => this.#find(item.id) && this.#replace(failed));
   }
 }
 

@@ -28,7 +28,7 @@ import { poll, stream, webSocket } from './transports.js';
  * @property {(unread: number) => void} unread
  * @property {() => void} outbox what is in it has changed
  * @property {(progress: {id: string, sent: number, total: number}) => void} progress
- * @property {() => Promise<boolean>} renew gets other credentials
+ * @property {() => Promise<unknown>} renew gets another token, if there is one
  */
 
 /** A page that leads and says nothing for so long when asked does not lead, in milliseconds. */
@@ -158,7 +158,7 @@ export class Session {
       },
       isOurs: ({ id }) => id === this.#id,
       probe: () => this.#verify(),
-      renew: () => this.#listener.renew(),
+      renew: () => this.#renew(),
     });
     this.#link.start();
     if (!this.#stop.signal.aborted) this.outbox.start().catch(() => {});
@@ -168,6 +168,17 @@ export class Session {
   async #verify() {
     const { id } = await this.#api.request('GET', '/me', { signal: this.#stop.signal });
     if (id !== this.#id) throw new Refusal('unauthorized', 'another user is logged in');
+  }
+
+  /** Whether there are credentials that count for this user, as far as that can be told now. */
+  async #renew() {
+    try {
+      await this.#listener.renew();
+      await this.#verify();
+      return true;
+    } catch (error) {
+      return !(error instanceof Refusal && error.isUnauthorized);
+    }
   }
 
   /** @param {State} state of this page, which leads */

@@ -312,17 +312,6 @@ export class Switchboard extends Emitter {
     }
   }
 
-  /** Whether there are credentials that count for the same user, as far as that can be told now. */
-  async #renew() {
-    try {
-      await this.#credentials(this.#bearer);
-      const { id } = await this.#api.request('GET', '/me', { signal: this.#stop.signal });
-      return id === this.me?.id;
-    } catch (error) {
-      return !(error instanceof Refusal && error.isUnauthorized);
-    }
-  }
-
   /** @param {string} name @param {Me} me @param {import('./storage.js').Storage} storage */
   #begin(name, me, storage) {
     return new Session(name, me, storage, this.#api, this.#environment, {
@@ -339,7 +328,7 @@ export class Switchboard extends Emitter {
       },
       outbox: () => this.emit('outbox', [...this.outbox]),
       progress: (progress) => this.emit('progress', progress),
-      renew: () => this.#renew(),
+      renew: () => this.#credentials(this.#bearer),
     });
   }
 

@@ -1,7 +1,7 @@
 // The three ways to follow a mailbox: WebSocket, server-sent events, polling. Each is asked for what comes after a cursor, and
 // says what it gets. Whether one is still alive is for the connection to judge (`connection.js`).
 
-import { Refusal } from './http.js';
+import { Refusal, refusalOf } from './http.js';
 
 /**
  * @typedef {import('./http.js').Api} Api
@@ -91,7 +91,7 @@ export const stream = (api, environment) => ({
       const url = api.address('/api/v1/events/stream', { cursor: log.cursor, epoch: log.epoch });
       const init = { headers, signal: stop.signal, cache: /** @type {const} */ ('no-store') };
       const response = await environment.fetch(url, init);
-      if (!response.ok || !response.body) throw await refusalTo(response);
+      if (!response.ok || !response.body) throw refusalOf(response.status, await response.json().catch(() => undefined));
       const decoder = new TextDecoder();
       const reader = response.body.getReader();
       let rest = '';
@@ -153,12 +153,6 @@ export const poll = (api, environment) => ({
     };
   },
 });
-
-/** @param {Response} response that is no stream */
-async function refusalTo(response) {
-  const { code = 'unknown', title = 'no stream', retry_after_ms } = await response.json().catch(() => ({}));
-  return new Refusal(code, title, { status: response.status, retryAfterMs: retry_after_ms });
-}
 
 /** @param {unknown} error */
 const asRefusal = (error) =>

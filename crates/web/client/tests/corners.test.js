@@ -63,6 +63,15 @@ test('a message is not failed by a token that expired', async () => {
   assert.deepEqual([stored(service), failures(client)], [['a'], []]);
 });
 
+test('files are uploaded with another token where one has expired', async () => {
+  let n_tokens = 0;
+  const { clock, service, client } = await begin(1, { token: () => `t${(n_tokens += 1)}` });
+  service.expired.add('t1');
+  client.send({ recipient_id: 2, content: 'a', files: [file()] });
+  await clock.advance(5_000);
+  assert.deepEqual([stored(service), n_tokens], [['a'], 2]);
+});
+
 test('a page that does not lead gets another token by itself', async () => {
   let n_tokens = 0;
   const { clock, service, pages } = await begin(2, { token: () => `t${(n_tokens += 1)}` });

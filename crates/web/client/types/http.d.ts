@@ -1,3 +1,5 @@
+/** Of an answer that grants nothing. @param {number} status @param {any} problem its body, if that is JSON */
+export function refusalOf(status: number, problem: any): Refusal;
 /** Why a request was not granted. Its message is a sentence for people. */
 export class Refusal extends Error {
     /**
@@ -18,7 +20,6 @@ export class Refusal extends Error {
     /** Whether there are no credentials that count. */
     get isUnauthorized(): boolean;
 }
-export function isPassing(error: unknown): boolean;
 /** The API of one deployment, as one user. */
 export class Api {
     /**
@@ -34,7 +35,7 @@ export class Api {
     /** The headers that say who asks. @param {string} [refused] a token @returns {Promise<Record<string, string>>} */
     credentials(refused?: string): Promise<Record<string, string>>;
     /**
-     * One request; a second one where the token has expired and there is another.
+     * One request.
      *
      * @param {string} method
      * @param {string} path below `/api/v1`
@@ -49,12 +50,11 @@ export class Api {
      * @param {string} method
      * @param {string} path
      * @param {RequestOptions & {signal: AbortSignal}} options
-     * @param {(why: Refusal, ms: number) => void} [waiting] told before each wait
      * @returns {Promise<any>}
      */
     persist(method: string, path: string, options: RequestOptions & {
         signal: AbortSignal;
-    }, waiting?: (why: Refusal, ms: number) => void): Promise<any>;
+    }): Promise<any>;
     /**
      * Uploads a file for a message that is sent later.
      *

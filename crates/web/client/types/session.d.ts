@@ -52,8 +52,8 @@ export type Listener = {
         total: number;
     }) => void;
     /**
-     * gets other credentials
+     * gets another token, if there is one
      */
-    renew: () => Promise<boolean>;
+    renew: () => Promise<unknown>;
 };
 import { Outbox } from './outbox.js';
