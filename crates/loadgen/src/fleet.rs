@@ -64,6 +64,20 @@ impl Fleet {
         Config::new(urls, account.token.clone())
     }
 
+    /// A session of each of so many users, with their configurations changed like this.
+    pub(crate) async fn connect_all(
+        &self,
+        n_users: usize,
+        change: impl Fn(&mut Config),
+    ) -> anyhow::Result<Vec<Connection>> {
+        let configs = (0..n_users).map(|index| {
+            let mut config = self.config(index);
+            change(&mut config);
+            config
+        });
+        Self::connect(configs.collect()).await.into_iter().collect()
+    }
+
     /// Opens sessions, in the order of the configurations. One that does not come to stand is an error.
     pub(crate) async fn connect(configs: Vec<Config>) -> Vec<anyhow::Result<Connection>> {
         stream::iter(configs).map(connect).buffered(CONNECTING).collect().await

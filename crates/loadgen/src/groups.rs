@@ -7,7 +7,7 @@ use switchboard_client::Client;
 use switchboard_protocol::client_frame::CreateGroup;
 use switchboard_protocol::{ClientFrame, ConversationId, ServerFrame, UserId, limits};
 
-use crate::fleet::{Connection, Fleet};
+use crate::fleet::Fleet;
 use crate::pace::Load;
 use crate::report::{self, Verdict};
 use crate::traffic::{Bout, Window};
@@ -51,13 +51,7 @@ async fn run_size(fleet: &Fleet, shape: &Shape, size: usize, pids: &[u32]) -> an
     ensure!(n_groups > 0, "there are {n_users} users, too few for a group of {size}");
     report::print(&format!("groups of {size}: {n_groups}\n"))?;
 
-    let configs = (0..n_groups * size).map(|index| {
-        let mut config = fleet.config(index);
-        config.outbox = shape.inflight;
-        config
-    });
-    let connections: Vec<Connection> =
-        Fleet::connect(configs.collect()).await.into_iter().collect::<anyhow::Result<_>>()?;
+    let connections = fleet.connect_all(n_groups * size, |config| config.outbox = shape.inflight).await?;
     let clients: Vec<_> = connections.iter().map(|(client, _)| client.clone()).collect();
     let ids: Vec<_> = fleet.accounts[..clients.len()].iter().map(|account| account.id).collect();
     let groups = make_all(&clients, &ids, size).await?;

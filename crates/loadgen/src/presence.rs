@@ -12,7 +12,7 @@ use switchboard_protocol::{ClientFrame, Presence, ServerFrame, UserId, limits};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Duration, Instant, sleep, sleep_until};
 
-use crate::fleet::{Connection, Fleet};
+use crate::fleet::Fleet;
 use crate::groups;
 use crate::process::Meter;
 use crate::report;
@@ -100,7 +100,7 @@ pub(crate) async fn run(fleet: &Fleet, shape: &Shape, pids: &[u32]) -> anyhow::R
     heard.settle(expected, patience).await;
     let wrong = (expected - heard.n_online.load(Ordering::Relaxed)).unsigned_abs();
     let disconnects = heard.disconnects.load(Ordering::Relaxed);
-    report::print(&heard.verdict(wrong, disconnects))?;
+    report::print(&format!("in the end\n  wrong            {wrong}\n  disconnects      {disconnects}\n"))?;
     Ok(wrong == 0 && disconnects == 0)
 }
 
@@ -111,13 +111,7 @@ async fn watch_each_other(
     size: usize,
     heard: &Arc<Heard>,
 ) -> anyhow::Result<Vec<Client>> {
-    let configs = (0..ids.len()).map(|index| {
-        let mut config = fleet.config(index);
-        config.events = 4 * size;
-        config
-    });
-    let connections: Vec<Connection> =
-        Fleet::connect(configs.collect()).await.into_iter().collect::<anyhow::Result<_>>()?;
+    let connections = fleet.connect_all(ids.len(), |config| config.events = 4 * size).await?;
     let (clients, events): (Vec<_>, Vec<_>) = connections.into_iter().unzip();
     groups::make_all(&clients, ids, size).await?;
     for events in events {
@@ -206,10 +200,6 @@ impl Heard {
                 writeln!(text, "  {name} after, ms: p50 {p50:.0}, p90 {p90:.0}, p99 {p99:.0}, max {max:.0}")?;
             }
         }
-        Ok(text + &meter.end())
-    }
-
-    fn verdict(&self, wrong: u64, disconnects: u64) -> String {
-        format!("in the end\n  wrong            {wrong}\n  disconnects      {disconnects}\n")
+        Ok(text + &report::cores(&meter.end()))
     }
 }

@@ -1,6 +1,5 @@
 //! CPU and memory of processes, from `/proc`.
 
-use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::Context;
@@ -33,37 +32,37 @@ pub(crate) fn memory(pid: u32) -> anyhow::Result<Memory> {
     Ok(Memory { resident: field("VmRSS:")? * 1024, peak: field("VmHWM:")? * 1024 })
 }
 
-/// What processes spend, and this one, from a start on.
+/// Measures processes, and this one, from a start on.
 #[derive(Debug)]
 pub(crate) struct Meter {
     began: Instant,
-    processes: Vec<(String, u32, Option<Duration>)>,
+    own_cpu: Option<Duration>,
+    processes: Vec<(u32, Option<Duration>)>,
+}
+
+/// What was spent meanwhile, as far as it could be read.
+#[derive(Debug)]
+pub(crate) struct Spent {
+    pub(crate) elapsed: Duration,
+    pub(crate) own_cpu: Option<Duration>,
+    /// Each process, with its memory in the end.
+    pub(crate) processes: Vec<(u32, Option<Duration>, Option<Memory>)>,
 }
 
 impl Meter {
     pub(crate) fn start(pids: &[u32]) -> Self {
-        let own = ("generator       ".to_owned(), std::process::id());
-        let others = pids.iter().map(|pid| (format!("pid {pid:<12}"), *pid));
-        let processes = others.chain([own]).map(|(name, pid)| (name, pid, cpu(pid).ok()));
-        Self { began: Instant::now(), processes: processes.collect() }
+        let processes = pids.iter().map(|pid| (*pid, cpu(*pid).ok())).collect();
+        Self { began: Instant::now(), own_cpu: cpu(std::process::id()).ok(), processes }
     }
 
-    /// A line for each process: how many hundredths of a core it took, and its memory.
-    pub(crate) fn end(self) -> String {
-        let (seconds, mut text) = (self.began.elapsed().as_secs_f64(), String::new());
-        for (name, pid, before) in self.processes {
-            let spent = cpu(pid).ok().zip(before).map(|(after, before)| after.saturating_sub(before));
-            let line = match spent.zip(memory(pid).ok()) {
-                Some((spent, memory)) => {
-                    let percent = 100.0 * spent.as_secs_f64() / seconds;
-                    format!("{percent:>6.1} % of a core, {:.1} MB", memory.resident as f64 / 1e6)
-                }
-                None => "is gone".to_owned(),
-            };
-            // Writing to a text cannot fail.
-            let _ = writeln!(text, "  {name} {line}");
+    pub(crate) fn end(self) -> Spent {
+        let since = |pid, before: Option<Duration>| Some(cpu(pid).ok()?.saturating_sub(before?));
+        let measured = |(pid, before)| (pid, since(pid, before), memory(pid).ok());
+        Spent {
+            elapsed: self.began.elapsed(),
+            own_cpu: since(std::process::id(), self.own_cpu),
+            processes: self.processes.into_iter().map(measured).collect(),
         }
-        text
     }
 }
 

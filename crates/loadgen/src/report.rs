@@ -7,20 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use switchboard_client::RequestError;
 use tokio::time::Duration;
 
-use crate::process::Memory;
+use crate::process::Spent;
 use crate::tally::Tally;
 use crate::user::{Outcome, Record};
 
 /// What the measured window cost.
 #[derive(Debug)]
 pub(crate) struct Usage {
-    pub(crate) elapsed: Duration,
     pub(crate) delivered: u64,
     /// How many each message has.
     pub(crate) n_recipients: u64,
-    pub(crate) own_cpu: Option<Duration>,
-    /// Each measured process, with what could be read of it.
-    pub(crate) processes: Vec<(u32, Option<Duration>, Option<Memory>)>,
+    pub(crate) spent: Spent,
 }
 
 /// Whether everything arrived as it should, over the whole run.
@@ -118,7 +115,7 @@ pub(crate) fn traffic(tally: &Tally, usage: &Usage, verdict: &Verdict) -> String
 
 fn write_traffic(text: &mut String, tally: &Tally, usage: &Usage, verdict: &Verdict) -> fmt::Result {
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let seconds = usage.elapsed.as_secs_f64();
+    let seconds = usage.spent.elapsed.as_secs_f64();
     writeln!(text, "whole run")?;
     writeln!(text, "  sends            {}", count(&tally.sent))?;
     writeln!(text, "  acknowledged     {}", verdict.acknowledged)?;
@@ -157,8 +154,28 @@ fn write_traffic(text: &mut String, tally: &Tally, usage: &Usage, verdict: &Verd
     write_usage(text, usage)
 }
 
+/// A line for each process and the generator: how many hundredths of a core it took, and of a process its memory.
+pub(crate) fn cores(spent: &Spent) -> String {
+    let percent = |cpu: Duration| 100.0 * cpu.as_secs_f64() / spent.elapsed.as_secs_f64();
+    let mut text = String::new();
+    // Writing to a text cannot fail.
+    for (pid, cpu, memory) in &spent.processes {
+        let _ = match (cpu, memory) {
+            (Some(cpu), Some(memory)) => {
+                let megabytes = memory.resident as f64 / 1e6;
+                writeln!(text, "  pid {pid:<12} {:>6.1} % of a core, {megabytes:.1} MB", percent(*cpu))
+            }
+            _ => writeln!(text, "  pid {pid:<12} is gone"),
+        };
+    }
+    if let Some(cpu) = spent.own_cpu {
+        let _ = writeln!(text, "  generator        {:>6.1} % of a core", percent(cpu));
+    }
+    text
+}
+
 fn write_usage(text: &mut String, usage: &Usage) -> fmt::Result {
-    for (pid, cpu, memory) in &usage.processes {
+    for (pid, cpu, memory) in &usage.spent.processes {
         let (Some(cpu), Some(memory)) = (cpu, memory) else {
             writeln!(text, "  pid {pid:<12} is gone")?;
             continue;
@@ -166,12 +183,12 @@ fn write_usage(text: &mut String, usage: &Usage) -> fmt::Result {
         let peak = memory.peak as f64 / 1e6;
         writeln!(text, "  pid {pid:<12} {}, {peak:.1} MB peak", usage.share(*cpu))?;
     }
-    if !usage.processes.is_empty() {
-        let total = usage.processes.iter().filter_map(|(_, cpu, _)| *cpu).sum();
+    if !usage.spent.processes.is_empty() {
+        let total = usage.spent.processes.iter().filter_map(|(_, cpu, _)| *cpu).sum();
         writeln!(text, "  all of these     {}", usage.share(total))?;
     }
-    if let Some(cpu) = usage.own_cpu {
-        let cores = cpu.as_secs_f64() / usage.elapsed.as_secs_f64();
+    if let Some(cpu) = usage.spent.own_cpu {
+        let cores = cpu.as_secs_f64() / usage.spent.elapsed.as_secs_f64();
         writeln!(text, "  generator        {}, {cores:.2} cores", usage.share(cpu))?;
     }
     Ok(())

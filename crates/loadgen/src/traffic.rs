@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fleet::{Connection, Fleet};
 use crate::pace::{Load, Pace};
-use crate::process;
+use crate::process::Meter;
 use crate::report::{self, Usage, Verdict};
 use crate::tally::Tally;
 use crate::user::{Letter, Record, User};
@@ -130,36 +130,17 @@ async fn connect(fleet: &Fleet, n_users: usize, load: Load) -> anyhow::Result<Ve
         Load::Open { .. } => 1024,
         Load::Closed { inflight } => inflight,
     };
-    let configs = (0..n_users).map(|index| {
-        let mut config = fleet.config(index);
-        config.outbox = outbox;
-        config
-    });
-    Fleet::connect(configs.collect()).await.into_iter().collect()
+    fleet.connect_all(n_users, |config| config.outbox = outbox).await
 }
 
 /// Sleeps through the window, and takes the difference of what is measured at both its ends.
 async fn measure(tally: &Tally, n_recipients: u64, pids: &[u32]) -> Usage {
     let (start, end) = tally.window;
-    let sample = || {
-        let cpus: Vec<_> = pids.iter().map(|pid| process::cpu(*pid).ok()).collect();
-        let own = process::cpu(std::process::id()).ok();
-        (cpus, own, tally.delivered.load(Ordering::Relaxed), Instant::now())
-    };
     sleep_until(start).await;
-    let (cpus_before, own_before, delivered_before, began) = sample();
+    let (meter, before) = (Meter::start(pids), tally.delivered.load(Ordering::Relaxed));
     sleep_until(end).await;
-    let (cpus, own, delivered, ended) = sample();
-    let spent = |after: Option<Duration>, before: Option<Duration>| Some(after?.saturating_sub(before?));
-    Usage {
-        elapsed: ended - began,
-        delivered: delivered - delivered_before,
-        n_recipients,
-        own_cpu: spent(own, own_before),
-        processes: (pids.iter().zip(cpus.into_iter().zip(cpus_before)))
-            .map(|(pid, (after, before))| (*pid, spent(after, before), process::memory(*pid).ok()))
-            .collect(),
-    }
+    let delivered = tally.delivered.load(Ordering::Relaxed) - before;
+    Usage { delivered, n_recipients, spent: meter.end() }
 }
 
 /// Waits until every send is answered and delivered, or there is no hope of that.
