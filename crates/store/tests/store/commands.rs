@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::FutureExt;
 use switchboard_protocol::{MailboxId, MessageId, Seq, UserId};
-use switchboard_store::{Command, Edit, Entry, Event, Outcome, OwnAct, Refusal, SendCommand, Store};
+use switchboard_store::{Command, Entry, Event, Outcome, OwnAct, Refusal, SendCommand, Store};
 
 use tokio::time::Instant;
 
 use crate::Test;
+use crate::kit::{editing, reacting};
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_message_makes_two_entries", |store| a_message_makes_two_entries(store).boxed()),
@@ -60,23 +61,6 @@ fn read_all<'a>(reader: i64, messages: impl Iterator<Item = &'a MessageId>) -> C
 
 fn delete(actor: i64, message: MessageId) -> Command {
     Command::Delete { actor: UserId(actor), message }
-}
-
-fn react(actor: i64, message: MessageId, is_set: bool) -> Command {
-    let (actor, reaction) = (UserId(actor), "+".to_owned());
-    Command::React { actor, message, reaction, is_set, only_in_groups: false }
-}
-
-fn edit(actor: i64, message: MessageId, content: &str) -> Command {
-    Command::Edit(Edit {
-        actor: UserId(actor),
-        message,
-        subject: None,
-        content: content.to_owned(),
-        within: i64::MAX,
-        keep: true,
-        only_in_groups: false,
-    })
 }
 
 pub(crate) fn deadline() -> Instant {
@@ -198,8 +182,12 @@ pub(crate) async fn one_held_up_is_not_overtaken(store: Store, url: &str) -> any
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     tokio::spawn(connection);
     client.batch_execute("BEGIN; SELECT * FROM mailboxes WHERE owner_id = 5 FOR UPDATE").await?;
-    let batch =
-        vec![send(1, 5, "b", "x"), edit(1, message, "two"), edit(2, message, "three"), send(1, 2, "c", "x")];
+    let batch = vec![
+        send(1, 5, "b", "x"),
+        editing(1, message, "two"),
+        editing(2, message, "three"),
+        send(1, 2, "c", "x"),
+    ];
     let outcomes = commit(&store, batch.clone()).await?;
     let busy = Outcome::Refused(Refusal::Busy);
     let others = Outcome::Refused(Refusal::NotFound);
@@ -427,8 +415,8 @@ async fn one_that_waits_is_not_overtaken_by_its_actor(store: Store) -> anyhow::R
     let sends = vec![send(1, 2, "a", "one"), send(1, 2, "b", "two")];
     let ids: Vec<_> = commit(&store, sends).await?.iter().map(message_id).collect();
     let batch = vec![
-        react(2, ids[0], true),
-        edit(1, ids[0], "three"),
+        reacting(2, ids[0], "+", true),
+        editing(1, ids[0], "three"),
         send(1, 2, "c", "four"),
         read(2, ids[0]),
         read_all(2, ids.iter()),
@@ -446,7 +434,7 @@ async fn one_that_waits_is_not_overtaken_by_its_actor(store: Store) -> anyhow::R
 /// The third is the same as the first, and yet no repeat of it.
 async fn what_is_set_back_and_forth_ends_as_the_last_says(store: Store) -> anyhow::Result<()> {
     let message = message_id(&commit(&store, vec![send(1, 2, "a", "one")]).await?[0]);
-    let (react, edit) = (|is_set| react(2, message, is_set), |content| edit(1, message, content));
+    let (react, edit) = (|is_set| reacting(2, message, "+", is_set), |content| editing(1, message, content));
     let batch = vec![react(true), react(false), react(true), edit("two"), edit("one"), edit("two")];
     let outcomes = commit(&store, batch).await?;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Committed(_))), "{outcomes:?}");

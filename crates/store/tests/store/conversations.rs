@@ -13,14 +13,14 @@ use switchboard_protocol::{
     AttachmentId, ConversationId, ConversationSettings, MessageId, Role, Seq, UserId,
 };
 use switchboard_store::{
-    Account, Command, Edit, Event, GroupAct, Message, Outcome, OwnAct, Party, Person, SendCommand, Store,
-    Talk, Version,
+    Account, Command, Event, GroupAct, Message, Outcome, OwnAct, Party, Person, SendCommand, Store, Talk,
+    Version,
 };
 
 use crate::Test;
 use crate::kit::{
-    account, change_group, commit, committed, delete, leave, make_group, message, read, send, send_to_group,
-    sent, set_own, upload,
+    account, change_group, commit, committed, delete, editing, leave, make_group, message, reacting, read,
+    send, send_to_group, sent, set_own, upload,
 };
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
@@ -38,23 +38,6 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
 
 async fn edit(store: &Store, actor: i64, message: MessageId, content: &str) -> anyhow::Result<()> {
     committed(commit(store, vec![editing(actor, message, content)]).await?)
-}
-
-fn editing(actor: i64, message: MessageId, content: &str) -> Command {
-    Command::Edit(Edit {
-        actor: UserId(actor),
-        message,
-        subject: None,
-        content: content.to_owned(),
-        within: 60_000_000,
-        keep: true,
-        only_in_groups: false,
-    })
-}
-
-fn reacting(actor: i64, message: MessageId, reaction: &str, is_set: bool) -> Command {
-    let (actor, reaction) = (UserId(actor), reaction.to_owned());
-    Command::React { actor, message, reaction, is_set, only_in_groups: false }
 }
 
 async fn react(store: &Store, actor: i64, message: MessageId, reaction: &str) -> anyhow::Result<()> {

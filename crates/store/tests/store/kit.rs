@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use switchboard_protocol::{ConversationId, MessageId, Target, Timestamp, UserId};
-use switchboard_store::{Account, Command, Event, FileLabel, GroupAct, Outcome, OwnAct, SendCommand, Store};
+use switchboard_store::{
+    Account, Command, Edit, Event, FileLabel, GroupAct, Outcome, OwnAct, SendCommand, Store,
+};
 use tokio::time::Instant;
 
 pub(crate) async fn account(store: &Store, user: i64) -> anyhow::Result<Account> {
@@ -40,6 +42,28 @@ pub(crate) fn message(sender: i64, to: Target, content: &str, attachments: Vec<F
         mentions: Vec::new(),
         only_in_groups: false,
     }
+}
+
+/// Another text, from within a minute, the one before kept.
+pub(crate) fn edit(actor: i64, message: MessageId, content: &str) -> Edit {
+    Edit {
+        actor: UserId(actor),
+        message,
+        subject: None,
+        content: content.to_owned(),
+        within: 60_000_000,
+        keep: true,
+        only_in_groups: false,
+    }
+}
+
+pub(crate) fn editing(actor: i64, message: MessageId, content: &str) -> Command {
+    Command::Edit(edit(actor, message, content))
+}
+
+pub(crate) fn reacting(actor: i64, message: MessageId, reaction: &str, is_set: bool) -> Command {
+    let (actor, reaction) = (UserId(actor), reaction.to_owned());
+    Command::React { actor, message, reaction, is_set, only_in_groups: false }
 }
 
 pub(crate) async fn send(

@@ -13,7 +13,7 @@ use switchboard_store::{
 use tokio::time::Instant;
 
 use crate::Test;
-use crate::kit::{account, upload};
+use crate::kit::{account, edit, editing, reacting, upload};
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("an_edit_is_told_to_both", |store| an_edit_is_told_to_both(store).boxed()),
@@ -65,27 +65,6 @@ async fn send(store: &Store, sender: i64, to: impl Into<Target>, content: &str) 
         Event::Sent(message) => Ok(message.id),
         other => anyhow::bail!("not sent: {other:?}"),
     }
-}
-
-fn edit(actor: i64, message: MessageId, content: &str) -> Edit {
-    Edit {
-        actor: UserId(actor),
-        message,
-        subject: None,
-        content: content.to_owned(),
-        within: 60_000_000,
-        keep: true,
-        only_in_groups: false,
-    }
-}
-
-fn editing(actor: i64, message: MessageId, content: &str) -> Command {
-    Command::Edit(edit(actor, message, content))
-}
-
-fn reacting(actor: i64, message: MessageId, reaction: &str, is_set: bool) -> Command {
-    let (actor, reaction) = (UserId(actor), reaction.to_owned());
-    Command::React { actor, message, reaction, is_set, only_in_groups: false }
 }
 
 fn deleting(actor: i64, message: MessageId) -> Command {
