@@ -69,8 +69,8 @@ pub(crate) fn fellows(user: i64) -> _ {
 impl Store {
     /// Up to `limit` users with a higher id than `after`, by id, without those that are disabled; with `query`, those
     /// in whose user name or full name it stands, and with `only_in_groups` those who share a group of the operator
-    /// with `reader`, and the reader. Upper and lower case are one: on Postgres as its locale has it, on SQLite for the letters of ASCII
-    /// only. A query that few names match reads the whole table.
+    /// with `reader`, and the reader. Upper and lower case are one: on Postgres as its locale has it, on SQLite for the
+    /// letters of ASCII only. A query that few names match reads the whole table.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Interrupted`].
