@@ -11,7 +11,8 @@ use crate::{BOTH, Test, test};
 use document::{answers_are_as_described, every_route_is_described, what_is_described_is_there};
 use paging::{
     conversations_page_to_their_end, groups_page_among_the_others, history_pages_to_its_end,
-    search_pages_to_its_end, users_are_searched, users_page_to_their_end, wide_findings_page_too,
+    own_messages_page_to_their_end, search_pages_to_its_end, users_are_searched, users_page_to_their_end,
+    wide_findings_page_too,
 };
 use refusals::{foreign_and_unknown_are_alike, numbers_that_cannot_be, texts_up_to_their_limits};
 use shapes::{
@@ -38,6 +39,7 @@ pub(crate) const TESTS: &[Test] = &[
     test!(conversations_page_to_their_end, BOTH),
     test!(history_pages_to_its_end, BOTH),
     test!(groups_page_among_the_others, BOTH),
+    test!(own_messages_page_to_their_end, BOTH),
     test!(search_pages_to_its_end, BOTH),
     test!(wide_findings_page_too, BOTH),
     test!(foreign_and_unknown_are_alike, BOTH),

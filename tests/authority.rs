@@ -57,7 +57,12 @@ async fn what_is_read_is_for_members(cluster: Cluster) -> anyhow::Result<()> {
         }
     }
     // What is no one thing: it is there or it is not.
-    for path in ["/api/v1/conversations", "/api/v1/search?query=canary", "/messages/get/?limit=1000"] {
+    for path in [
+        "/api/v1/conversations",
+        "/api/v1/messages",
+        "/api/v1/search?query=canary",
+        "/messages/get/?limit=1000",
+    ] {
         for (user, is_there) in
             [(OWNER, true), (MEMBER, true), (FORMER, false), (NEVER, false), (BLOCKED, false)]
         {

@@ -17,10 +17,21 @@ use crate::BOTH;
 use crate::harness::{Cluster, Pair, servers, token};
 
 /// All of a file; each wait within it has a bound of its own.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// What is tested, and where.
-const FILES: [(&str, &str); 2] =
-    [("the_page_in_a_browser", "page.test.mjs"), ("the_client_in_a_browser", CLIENT)];
+const FILES: [(&str, &str); 11] = [
+    ("a_conversation_at_the_page", "conversation.test.mjs"),
+    ("history_at_the_page", "history.test.mjs"),
+    ("a_group_at_the_page", "group.test.mjs"),
+    ("files_at_the_page", "files.test.mjs"),
+    ("notifications_of_the_page", "notification.test.mjs"),
+    ("hostile_texts_at_the_page", "hostile.test.mjs"),
+    ("trouble_at_the_page", "trouble.test.mjs"),
+    ("ten_thousand_messages_at_the_page", "long.test.mjs"),
+    ("the_page_by_keyboard", "keyboard.test.mjs"),
+    ("the_page_is_accessible", "accessible.test.mjs"),
+    ("the_client_in_a_browser", CLIENT),
+];
 const CLIENT: &str = "client.test.mjs";
 
 pub(crate) fn trials(runtime: &Arc<Runtime>) -> Vec<Trial> {
@@ -41,7 +52,8 @@ fn folder() -> PathBuf {
 fn is_installed() -> bool {
     let is_program = |name| servers::on_path(name).is_some();
     let has_browser = std::env::var_os("CHROMIUM").is_some() || is_program("chromium");
-    is_program("node") && has_browser && folder().join("node_modules/playwright-core").is_dir()
+    let is_package = |name| folder().join("node_modules").join(name).is_dir();
+    is_program("node") && has_browser && ["playwright-core", "axe-core"].into_iter().all(is_package)
 }
 
 async fn in_a_browser(pair: Pair, file: &str) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ mod frozen;
 mod issuers;
 mod live;
 mod origins;
+mod profile;
 mod proxies;
 mod secrets;
 mod throttling;
@@ -27,8 +28,8 @@ use accounts::{
     names_and_passwords_are_checked, one_name_is_taken_once, registration_can_be_closed,
 };
 use cut_off::{
-    a_disabled_user_is_cut_off, a_log_out_ends_its_session, a_revoked_key_is_cut_off,
-    who_comes_back_is_not_cut_off_again, without_redis_they_are_cut_off_too,
+    a_disabled_user_is_cut_off, a_log_out_ends_its_session, a_new_password_spares_its_session,
+    a_revoked_key_is_cut_off, who_comes_back_is_not_cut_off_again, without_redis_they_are_cut_off_too,
 };
 use frozen::a_frozen_node_shows_nothing_when_it_wakes;
 use issuers::{
@@ -38,15 +39,19 @@ use issuers::{
 use origins::{
     a_cookie_counts_for_our_pages_only, nobody_is_logged_in_by_a_foreign_page, other_origins_can_be_allowed,
 };
+use profile::{a_full_name_is_changed, a_password_is_changed_by_who_knows_it};
 use proxies::{a_strangers_headers_are_not_believed, a_trusted_proxy_is_believed};
 use secrets::no_secret_is_told;
 use throttling::{an_address_is_slowed, guesses_are_slowed_and_tell_nothing, new_accounts_are_slowed};
 use tickets::{a_ticket_counts_once, tickets_that_do_not_count, two_nodes_race_one_ticket};
-use ways_in::{a_back_end_names_its_user, each_way_in_leads_everywhere, the_first_way_decides};
+use ways_in::{
+    a_back_end_names_its_user, a_page_says_whose_it_is, each_way_in_leads_everywhere, the_first_way_decides,
+};
 
 pub(crate) const TESTS: &[Test] = &[
     test!(each_way_in_leads_everywhere, BOTH),
     test!(a_back_end_names_its_user, BOTH, MANY_FAILURES),
+    test!(a_page_says_whose_it_is, BOTH, proxies::FEW_FAILURES),
     test!(the_first_way_decides, BOTH),
     test!(a_ticket_counts_once, BOTH),
     test!(two_nodes_race_one_ticket, BOTH, MANY_FAILURES),
@@ -68,7 +73,10 @@ pub(crate) const TESTS: &[Test] = &[
     test!(guesses_are_slowed_and_tell_nothing, BOTH, throttling::FEW_GUESSES),
     test!(an_address_is_slowed, BOTH, proxies::FEW_FAILURES),
     test!(new_accounts_are_slowed, BOTH, throttling::FEW_ACCOUNTS),
+    test!(a_full_name_is_changed, BOTH),
+    test!(a_password_is_changed_by_who_knows_it, BOTH, throttling::FEW_GUESSES),
     test!(a_log_out_ends_its_session, BOTH),
+    test!(a_new_password_spares_its_session, BOTH),
     test!(a_disabled_user_is_cut_off, BOTH),
     test!(a_revoked_key_is_cut_off, BOTH),
     test!(who_comes_back_is_not_cut_off_again, BOTH),

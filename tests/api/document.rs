@@ -146,6 +146,7 @@ pub(super) async fn answers_are_as_described(cluster: Cluster) -> anyhow::Result
             "1",
             get(two, "/api/v1/messages/1/versions", &[bearer(2)]).await?,
         ),
+        ("get", "/api/v1/messages", "", get(two, "/api/v1/messages?box=received", &[bearer(2)]).await?),
         ("get", "/api/v1/search", "y", get(two, "/api/v1/search?query=y", &[bearer(2)]).await?),
         ("get", "/api/v1/presence", "1", get(two, "/api/v1/presence?user_ids=1", &[bearer(2)]).await?),
         (

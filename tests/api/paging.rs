@@ -183,9 +183,14 @@ pub(super) async fn groups_page_among_the_others(cluster: Cluster) -> anyhow::Re
 
 /// All that a search finds, page by page.
 async fn search(cluster: &Cluster, user: i64, query: &str, limit: usize) -> anyhow::Result<Vec<i64>> {
+    listed(cluster, user, &format!("search?query={query}"), limit).await
+}
+
+/// All of a list of messages, page by page.
+async fn listed(cluster: &Cluster, user: i64, list: &str, limit: usize) -> anyhow::Result<Vec<i64>> {
     let (mut found, mut before, mut nth) = (Vec::new(), String::new(), 0);
     loop {
-        let path = format!("/api/v1/search?query={query}&limit={limit}{before}");
+        let path = format!("/api/v1/{list}&limit={limit}{before}");
         let findings: api::SearchPage = page(cluster, user, &path, nth).await?;
         ensure!(findings.messages.len() <= limit, "{path}");
         found.extend(findings.messages.iter().map(|message| message.message_id.0));
@@ -236,6 +241,53 @@ pub(super) async fn search_pages_to_its_end(cluster: Cluster) -> anyhow::Result<
     cluster.finish().await
 }
 
+pub(super) async fn own_messages_page_to_their_end(cluster: Cluster) -> anyhow::Result<()> {
+    let group = make_group(&cluster, "Team", &[2, 3]).await?;
+    let mut sent = Vec::new();
+    for nth in 0..20 {
+        let (user, to) = match nth % 4 {
+            0 => (1, json!({"conversation_id": group})),
+            1 => (1, json!({"recipient_id": 1})),
+            2 => (2, json!({"recipient_id": 1})),
+            _ => (1, json!({"recipient_id": 2})),
+        };
+        sent.push(say(&cluster, user, to, &format!("number {nth}")).await?);
+    }
+    delete(cluster.address(0), 1, MessageId(sent[2])).await?;
+    let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<i64> {
+        (0..20).rev().filter(|nth| *nth != 2 && wanted(*nth)).map(|nth| sent[nth]).collect()
+    };
+    for (list, expect) in [
+        ("?", of(&|_| true)),
+        ("?box=received", of(&|nth| [1, 2].contains(&(nth % 4)))),
+        ("?box=sent", of(&|nth| nth % 4 != 2)),
+        ("?box=sent&query=", of(&|nth| nth % 4 != 2)),
+        ("?query=NUMBER%201", of(&|nth| nth == 1 || nth >= 10)),
+        ("?box=received&query=number%201", of(&|nth| [1, 10, 13, 14, 17, 18].contains(&nth))),
+        ("?box=sent&query=number%2019", of(&|nth| nth == 19)),
+    ] {
+        for limit in [1, 7, 50] {
+            let found = listed(&cluster, 1, &format!("messages{list}"), limit).await?;
+            ensure!(found == expect, "{list}, {limit}: {found:?} is not {expect:?}");
+        }
+    }
+    let page: api::SearchPage = page(&cluster, 1, "/api/v1/messages?limit=4", 1).await?;
+    let recipients: Vec<_> = page.messages.iter().map(|message| message.recipient.as_deref()).collect();
+    ensure!(recipients == ["User 2", "User 1", "User 1", "Team"].map(Some), "{recipients:?}");
+    for query in ["box=drafts", "box=", "query=a%00b", "query=a+b+c+d+e+f+g+h+i", "before=x"] {
+        let answer = get(cluster.address(0), &format!("/api/v1/messages?{query}"), &[bearer(1)]).await?;
+        ensure!(
+            answer.status == 400 && answer.json()?["code"] == "invalid_field",
+            "`{query}`: {}",
+            answer.body
+        );
+    }
+    // Looking marks nothing.
+    let answer = get(cluster.address(1), "/messages/unread/", &[bearer(1)]).await?;
+    ensure!(answer.json()? == json!({"unread_count": 4}), "{}", answer.body);
+    cluster.finish().await
+}
+
 /// A page is cut where it has too many bytes, and the next one goes on right there.
 pub(super) async fn wide_findings_page_too(cluster: Cluster) -> anyhow::Result<()> {
     let (ann, mut anns) = cluster.client(1, &[0], None);
@@ -247,8 +299,16 @@ pub(super) async fn wide_findings_page_too(cluster: Cluster) -> anyhow::Result<(
     }
     let first: api::SearchPage = page(&cluster, 2, "/api/v1/search?query=needle&limit=200", 0).await?;
     ensure!(first.messages.len() < 40, "{} messages are a megabyte", first.messages.len());
-    let found = search(&cluster, 2, "needle", 200).await?;
-    ensure!(found == expect, "{found:?} is not {expect:?}");
+    // A page of a conversation ends early at the end that it leads on from.
+    let path = "/api/v1/conversations/1/messages?limit=200&after=0";
+    let oldest: HistoryPage = page(&cluster, 2, path, 0).await?;
+    ensure!(oldest.messages.len() < 40 && oldest.messages.last().map(|it| &it.message_id.0) == expect.last());
+    let found = onwards(&cluster, 2, 1, 200).await?;
+    ensure!(found.iter().rev().map(|id| id.0).eq(expect.iter().copied()), "{found:?} is not {expect:?}");
+    for list in ["search?query=needle", "messages?box=received"] {
+        let found = listed(&cluster, 2, list, 200).await?;
+        ensure!(found == expect, "{list}: {found:?} is not {expect:?}");
+    }
     cluster.finish().await
 }
 
@@ -285,7 +345,33 @@ pub(super) async fn history_pages_to_its_end(cluster: Cluster) -> anyhow::Result
                 nth += 1;
             }
             ensure!(found == expect, "{user}, {limit}: {found:?}");
+            let found = onwards(&cluster, user, 1, limit).await?;
+            ensure!(
+                found.iter().rev().eq(expect.iter().map(|(id, _)| id)),
+                "{user}, {limit}, onwards: {found:?}"
+            );
         }
     }
+    for (query, status) in [("before=9&after=1", 400), ("after=x", 400), ("after=9223372036854775807", 200)] {
+        let path = format!("/api/v1/conversations/1/messages?{query}");
+        let answer = get(cluster.address(0), &path, &[bearer(1)]).await?;
+        ensure!(answer.status == status, "{query}: {}", answer.body);
+        ensure!(status == 200 || answer.json()?["code"] == "invalid_field", "{query}: {}", answer.body);
+    }
     cluster.finish().await
+}
+
+/// All of a conversation from its beginning on, page by page, the oldest first.
+async fn onwards(cluster: &Cluster, user: i64, id: i64, limit: usize) -> anyhow::Result<Vec<MessageId>> {
+    let (mut found, mut after, mut nth) = (Vec::new(), MessageId(0), 0);
+    loop {
+        let path = format!("/api/v1/conversations/{id}/messages?limit={limit}&after={after}");
+        let history: HistoryPage = page(cluster, user, &path, nth).await?;
+        ensure!(history.messages.len() <= limit && history.before.is_none(), "{path}: {history:?}");
+        ensure!(!history.messages.is_empty(), "the page before {after} said that there is more");
+        found.extend(history.messages.iter().rev().map(|message| message.message_id));
+        let Some(next) = history.after else { return Ok(found) };
+        ensure!(history.messages[0].message_id == next, "{path}: {next}");
+        (after, nth) = (next, nth + 1);
+    }
 }

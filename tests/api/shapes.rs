@@ -36,7 +36,7 @@ pub(super) fn check_keys(value: &Value, expect: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-const ME: &str = "cursor epoch full_name id role unread_count username";
+const ME: &str = "cursor epoch full_name has_password id role unread_count username";
 const MESSAGE: &str = "attachments content conversation_id created_at is_read message_id recipient_id sender \
                        sender_id subject type";
 

@@ -178,14 +178,29 @@ impl Postgres {
 
     /// Kills all processes of the server with SIGKILL, and waits until they are gone.
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
-        self.process.take().map_or(Ok(()), |mut process| process.kill())
+        let Some(mut process) = self.process.take() else {
+            return Ok(());
+        };
+        process.kill()?;
+        self.clean_up()
+    }
+
+    /// Removes what a killed server leaves to the machine: its shared memory, of which a kernel has a few thousand pieces
+    /// only (`kernel.shmmni`), and the file that names it, which is stale even if another process has been given its number.
+    fn clean_up(&self) -> anyhow::Result<()> {
+        let lock_file = self.data().join("postmaster.pid");
+        let Ok(lock) = fs::read_to_string(&lock_file) else {
+            return Ok(());
+        };
+        fs::remove_file(&lock_file)?;
+        // "Postmaster lock file format", line 7: the key and the id of the segment, once there is one.
+        let id = lock.lines().nth(6).and_then(|line| line.split_whitespace().nth(1));
+        id.map_or(Ok(()), |id| self.run(Command::new("ipcrm").args(["--shmem-id", id])))
     }
 
     /// Starts the server again on the same port and data, having killed it if it ran, and waits until it answers.
     pub(crate) fn restart(&mut self) -> anyhow::Result<()> {
         self.kill()?;
-        // Its processes are gone, so the file is stale, even if another process has been given the same number.
-        let _ = fs::remove_file(self.data().join("postmaster.pid"));
         let mut postgres = self.program("postgres")?;
         postgres.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
         postgres.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
@@ -239,6 +254,13 @@ impl Postgres {
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{program}: {}: {errors}", output.status);
         Ok(())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // There is nobody left to tell.
+        let _ = self.kill();
     }
 }
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use serde_json::json;
 
 use super::live::{CUT_OFF, Live, Way, send_to};
-use super::{api_key, check_problem, page_of, post};
-use crate::harness::http::{PASSWORD, bearer, get};
+use super::{api_key, check_problem, cookie, log_in, page_of, post};
+use crate::harness::http::{PASSWORD, bearer, get, send_json};
 use crate::harness::{Cluster, Pair, eventually};
 
 async fn check_all_ended(all: Vec<Live>) -> anyhow::Result<()> {
@@ -88,7 +89,7 @@ async fn be_disabled(cluster: &Cluster) -> anyhow::Result<()> {
     check_all_ended(ended).await?;
     send_to(cluster, 1, 4, "to another").await?;
     check_all_show(&mut going_on, "to another").await?;
-    let answer = super::log_in(cluster.address(1), "user3", PASSWORD, &[]).await?;
+    let answer = log_in(cluster.address(1), "user3", PASSWORD, &[]).await?;
     check_problem("a log in", &answer, 401, "unauthorized")?;
     // Being let in again brings nothing back but the ways in.
     cluster.store.enable_user("user3").await?.context("no such user")?;
@@ -131,6 +132,36 @@ async fn be_revoked(cluster: &Cluster) -> anyhow::Result<()> {
     check_all_ended(ended).await?;
     send_to(cluster, 0, 5, "after the key").await?;
     check_all_show(&mut going_on, "after the key").await
+}
+
+pub(super) async fn a_new_password_spares_its_session(cluster: Cluster) -> anyhow::Result<()> {
+    let page = Way::by_cookie(&cluster, 1).await?;
+    let others: Vec<_> = Way::by_cookie(&cluster, 1).await?.into_iter().chain(Way::by_token(1)).collect();
+    let ended = Live::open_all(&cluster, &others, 1).await?;
+    let mut going_on = Live::open_all(&cluster, &page, 1).await?;
+    let new = "another horse 9";
+    let body = json!({"current_password": PASSWORD, "new_password": new});
+    let path = "/api/v1/me/password";
+    let answer = send_json(cluster.address(0), "PUT", path, &page[0].headers, &body).await?;
+    ensure!(answer.status == 204 && answer.body.is_empty(), "{} {}", answer.status, answer.body);
+    for (way, node) in others.iter().filter(|way| !way.by_ticket).flat_map(|way| [(way, 0), (way, 1)]) {
+        let me = get(cluster.address(node), "/api/v1/me", &way.headers).await?;
+        check_problem(way.what, &me, 401, "unauthorized")?;
+    }
+    check_all_ended(ended).await?;
+    send_to(&cluster, 1, 1, "after the change").await?;
+    check_all_show(&mut going_on, "after the change").await?;
+    check_problem(
+        "the old one",
+        &log_in(cluster.address(1), "user1", PASSWORD, &[]).await?,
+        401,
+        "unauthorized",
+    )?;
+    let anew = cookie(&log_in(cluster.address(1), "user1", new, &[]).await?)?;
+    for headers in [page[0].headers.clone(), vec![anew]] {
+        ensure!(get(cluster.address(1), "/api/v1/me", &headers).await?.status == 200, "{headers:?}");
+    }
+    cluster.finish().await
 }
 
 pub(super) async fn without_redis_they_are_cut_off_too(mut cluster: Cluster) -> anyhow::Result<()> {

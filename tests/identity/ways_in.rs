@@ -4,10 +4,12 @@ use anyhow::{Context, ensure};
 use serde_json::json;
 
 use super::live::{Live, Way, send_to};
-use super::{api_key, check_problem, check_refused, on_behalf, page_of, ticket};
+use super::{api_key, check_problem, check_refused, on_behalf, page_of, post, ticket};
 use crate::harness::Cluster;
 use crate::harness::http::{bearer, get, log_in, send_json};
 use crate::harness::socket::Socket;
+
+const LOG_OUT: &str = "/api/v1/auth/logout";
 
 pub(super) async fn each_way_in_leads_everywhere(cluster: Cluster) -> anyhow::Result<()> {
     let key = api_key(&cluster, "orders").await?;
@@ -78,11 +80,41 @@ pub(super) async fn a_back_end_names_its_user(cluster: Cluster) -> anyhow::Resul
         check_refused(what, Socket::handshake_with(&cluster, 0, &headers, "").await?, status, code)?;
     }
     // Only a key speaks for others.
-    for mut headers in [vec![bearer(1)], page_of(address, 1).await?] {
-        headers.push("Switchboard-User: 2".to_owned());
-        let me = get(address, "/api/v1/me", &headers).await?.json()?;
-        ensure!(me["id"] == 1, "{me}");
+    let headers = [bearer(1), "Switchboard-User: 2".to_owned()];
+    let me = get(address, "/api/v1/me", &headers).await?.json()?;
+    ensure!(me["id"] == 1, "{me}");
+    cluster.finish().await
+}
+
+/// Another user may have logged in on another page of the same browser. That is no failure to log in, which would be
+/// counted against the address.
+pub(super) async fn a_page_says_whose_it_is(cluster: Cluster) -> anyhow::Result<()> {
+    let address = cluster.address(0);
+    let page = page_of(address, 1).await?;
+    let of = |users: &[&str]| {
+        let named = users.iter().map(|user| format!("Switchboard-User: {user}"));
+        page.iter().cloned().chain(named).collect::<Vec<_>>()
+    };
+    for _ in 0..10 {
+        let me = get(address, "/api/v1/me", &of(&["2"])).await?;
+        check_problem("another user", &me, 401, "unauthorized")?;
     }
+    let unread = get(address, "/messages/unread/", &of(&["2"])).await?;
+    ensure!(unread.status == 401, "{} {}", unread.status, unread.body);
+    let stream = get(address, "/api/v1/events/stream?cursor=0", &of(&["2"])).await?;
+    check_problem("a stream", &stream, 403, "unauthorized")?;
+    let handshake = Socket::handshake_with(&cluster, 0, &of(&["2"]), "").await?;
+    check_refused("a handshake", handshake, 403, "unauthorized")?;
+    for users in [&[""][..], &["user1"], &["1", "1"]] {
+        let answer = get(address, "/api/v1/me", &of(users)).await?;
+        check_problem(&format!("{users:?}"), &answer, 400, "invalid_field")?;
+    }
+    // It logs out nobody but whom it means.
+    check_problem("a log-out", &post(address, LOG_OUT, &of(&["2"])).await?, 401, "unauthorized")?;
+    let me = get(address, "/api/v1/me", &of(&["1"])).await?.json()?;
+    ensure!(me["id"] == 1, "{me}");
+    let answer = post(address, LOG_OUT, &of(&["1"])).await?;
+    ensure!(answer.status == 204, "{} {}", answer.status, answer.body);
     cluster.finish().await
 }
 

@@ -17,6 +17,7 @@ mod messages;
 mod openapi;
 mod own;
 mod page;
+mod profile;
 mod search;
 mod socket;
 mod tracked;
@@ -56,7 +57,11 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
         .service(post("/api/v1/auth/login", web::post().to(accounts::log_in)))
         .service(post("/api/v1/auth/logout", web::post().to(accounts::log_out)))
         .service(post("/api/v1/auth/ticket", web::post().to(accounts::ticket)))
-        .service(get("/api/v1/me", web::get().to(accounts::me)))
+        .service(
+            resource("/api/v1/me", web::get().to(accounts::me), "GET, PATCH")
+                .route(web::patch().to(profile::set)),
+        )
+        .service(resource("/api/v1/me/password", web::put().to(profile::set_password), "PUT"))
         .service(get("/api/v1/users", web::get().to(users::page)))
         .service(get("/api/v1/blocks", web::get().to(own::blocks)))
         .service(
@@ -108,7 +113,10 @@ fn talk_routes(service: &mut web::ServiceConfig) {
             )
             .route(web::delete().to(groups::remove_member)),
         )
-        .service(post("/api/v1/messages", web::post().to(messages::send)))
+        .service(
+            resource("/api/v1/messages", web::get().to(search::mail), "GET, POST")
+                .route(web::post().to(messages::send)),
+        )
         .service(
             resource("/api/v1/messages/{id}", web::patch().to(messages::edit), "PATCH, DELETE")
                 .route(web::delete().to(messages::delete)),

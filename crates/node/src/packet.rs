@@ -303,6 +303,7 @@ pub fn data(message: &Message) -> MessageData {
         sender: message.sender_name.clone(),
         sender_id: message.sender,
         recipient_id: message.recipient,
+        recipient: None,
         subject: shown_subject(&message.subject).to_owned(),
         content: message.content.clone(),
         created_at: message.created_at,

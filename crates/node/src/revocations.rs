@@ -215,7 +215,9 @@ impl Revocations {
         revocation: Revocation,
     ) -> Result<Option<Timestamp>, StoreError> {
         match revocation {
-            Revocation::User(user) if self.lock().live.contains_key(&user) => {
+            Revocation::User(user) | Revocation::Others { user, .. }
+                if self.lock().live.contains_key(&user) =>
+            {
                 Ok(store.find_account(user).await?.map(|account| account.tokens_valid_from))
             }
             _ => Ok(None),
@@ -252,7 +254,7 @@ impl State {
 
     fn end(&self, ended: &Ended) {
         let concerned: Box<dyn Iterator<Item = _>> = match ended.revocation {
-            Revocation::User(user) | Revocation::Session { user, .. } => {
+            Revocation::User(user) | Revocation::Others { user, .. } | Revocation::Session { user, .. } => {
                 Box::new(self.live.get(&user).into_iter().flatten())
             }
             Revocation::ApiKey(_) => Box::new(self.live.values().flatten()),
@@ -270,6 +272,10 @@ impl Ended {
         match self.revocation {
             // Not by which is earlier, since clocks disagree: what was let in before has another.
             Revocation::User(user) => user == admission.user && self.valid_from != Some(admission.valid_from),
+            Revocation::Others { user, session } => {
+                let spared = admission.credential == Credential::Session(session);
+                user == admission.user && !spared && self.valid_from != Some(admission.valid_from)
+            }
             Revocation::Session { session, .. } => admission.credential == Credential::Session(session),
             Revocation::ApiKey(key) => admission.credential == Credential::ApiKey(key),
         }

@@ -18,7 +18,7 @@ pub use self::changes::{
 };
 pub use self::conversations::{
     Conversation, ConversationDetail, ConversationKind, ConversationMember, ConversationsPage,
-    ConversationsQuery, MessageVersion, SearchPage, SearchQuery, Versions,
+    ConversationsQuery, MailQuery, MessageVersion, SearchPage, SearchQuery, Versions,
 };
 pub use self::people::{Blocks, PresenceList, PresenceQuery, Settings, UserPresence, UsersPage, UsersQuery};
 
@@ -66,6 +66,25 @@ pub struct Me {
     pub cursor: Seq,
     /// Messages received and not read.
     pub unread_count: i64,
+    /// Whether they log in by a password here, which they can change.
+    #[serde(default)]
+    pub has_password: bool,
+}
+
+/// Body of `PATCH /api/v1/me`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewProfile {
+    /// The name that people read; may be empty.
+    pub full_name: String,
+}
+
+/// Body of `PUT /api/v1/me/password`.
+#[derive(Clone, Deserialize, Serialize, ToSchema)]
+pub struct NewPassword {
+    /// The present one.
+    pub current_password: String,
+    /// At least 8 characters, at most 1024 bytes.
+    pub new_password: String,
 }
 
 /// Body of `POST /api/v1/messages`, for the description: it is read by [`ClientFrame::parse_body`](crate::ClientFrame::parse_body).

@@ -68,6 +68,7 @@ error_codes! {
     TooManyReactions "too_many_reactions" 409 "The user has as many reactions on the message as are allowed."
     UnknownMention "unknown_mention" 404 "Somebody is mentioned who is no member of the conversation."
     Unauthorized "unauthorized" 401 "No credentials, or none that count."
+    WrongPassword "wrong_password" 403 "The current password is another."
     ForeignOrigin "foreign_origin" 403 "A page of another origin asked, or the request does not say which did."
     RegistrationClosed "registration_closed" 403 "Accounts are made by the operator here."
     UsernameTaken "username_taken" 409 "Somebody has this user name."

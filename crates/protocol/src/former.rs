@@ -1,6 +1,7 @@
 //! The bodies of the endpoints that the former system had: `/api/users/`, `/messages/…`, `/dashboard/notifications/`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Attachment, ErrorCode, MessageId, Status, Timestamp, UserId};
 
@@ -49,7 +50,7 @@ pub struct Lists {
 }
 
 /// Which list a message is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Received by the one who asks.

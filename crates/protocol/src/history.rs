@@ -10,6 +10,8 @@ use crate::{MessageData, MessageId};
 pub struct HistoryQuery {
     /// Only messages before this one; without it, the newest.
     pub before: Option<MessageId>,
+    /// In place of `before`: the oldest of the messages after this one.
+    pub after: Option<MessageId>,
     /// How many, from 1 to 200; without it, 50.
     pub limit: Option<i64>,
 }
@@ -22,4 +24,7 @@ pub struct HistoryPage {
     /// For the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<MessageId>,
+    /// Of a page that was asked for by `after`: for the next newer one; absent on the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<MessageId>,
 }

@@ -313,6 +313,10 @@ pub struct MessageData {
     /// Who received it; nobody in particular in a group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipient_id: Option<UserId>,
+    /// In lists of one's own messages and in what a search found: full name of the recipient, else their user name; in a
+    /// group its title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<String>,
     /// The subject, `No Subject` if it has none.
     pub subject: String,
     /// The text.

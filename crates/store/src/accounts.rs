@@ -1,11 +1,11 @@
-//! Accounts: how they come to be, are found by what their owners come in with, and are closed.
+//! Accounts: how they come to be, are found by what their owners come in with, are changed, and are closed.
 
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use switchboard_protocol::{Timestamp, UserId, limits};
 
-use crate::credentials;
+use crate::credentials::{self, SessionId};
 use crate::error::StoreError;
 use crate::model::Account;
 use crate::queries::{AccountRow, account_columns, account_of, accounts};
@@ -105,7 +105,7 @@ impl Store {
                 .optional()?;
             if let Some(user) = user {
                 revocations::enter!(connection, Revocation::User(UserId(user))).await?;
-                credentials::delete_all_of!(connection, user).await?;
+                credentials::delete_all_of!(connection, user, None).await?;
             }
             Ok(user)
         }))?;
@@ -123,6 +123,46 @@ impl Store {
         let id: Option<i64> =
             change!(self, connection => async { open.get_result(connection).await.optional() })?;
         Ok(id.map(UserId))
+    }
+
+    /// Gives a user another full name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: it may have been done; again is harmless. [`StoreError::Interrupted`],
+    /// [`StoreError::Rejected`].
+    pub async fn rename_user(&self, user: UserId, full_name: &str) -> Result<(), StoreError> {
+        let rename = diesel::update(users::table.find(user.0)).set(users::full_name.eq(full_name));
+        change!(self, connection => rename.execute(connection)).map(|_n_renamed| ())
+    }
+
+    /// Gives a user who has shown the password with the hash `from` another one, and ends all their credentials but
+    /// the session `spared`. False if they have another password by now, or are disabled.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: it may have been done. [`StoreError::Interrupted`], [`StoreError::Rejected`].
+    pub async fn change_password(
+        &self,
+        user: UserId,
+        (from, to): (&str, &str),
+        spared: Option<SessionId>,
+    ) -> Result<bool, StoreError> {
+        let changed = (users::password_hash.eq(to), users::tokens_valid_from.eq(Timestamp::now().0));
+        let change = diesel::update(users::table.find(user.0))
+            .filter(users::password_hash.eq(from))
+            .filter(users::disabled_at.is_null())
+            .set(changed);
+        let ended = match spared {
+            Some(session) => Revocation::Others { user, session },
+            None => Revocation::User(user),
+        };
+        change!(self, connection => connection.transaction::<_, DieselError, _>(async |connection| {
+            if change.execute(connection).await? == 0 {
+                return Ok(false);
+            }
+            revocations::enter!(connection, ended).await?;
+            credentials::delete_all_of!(connection, user.0, spared).await?;
+            Ok(true)
+        }))
     }
 
     async fn create(&self, row: &UserRow<'_>) -> Result<Option<Account>, StoreError> {

@@ -10,7 +10,7 @@ use switchboard_protocol::{
     ConversationId, ConversationSettings, MailboxId, MessageId, Role, Seq, Timestamp,
 };
 
-use crate::lists::Person;
+use crate::lists::{Listed, Person};
 use crate::model::Message;
 
 pub(crate) use self::carry_out::{on_postgres, on_sqlite};
@@ -67,12 +67,12 @@ pub struct Version {
     pub until: Timestamp,
 }
 
-/// What a search found.
+/// A page of a user's messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Newest first.
-    pub messages: Vec<Message>,
-    /// Where the search goes on; none at the beginning of the mailbox.
+    pub messages: Vec<Listed>,
+    /// Where the next page begins; none where there is nothing before.
     pub before: Option<Seq>,
 }
 

@@ -50,16 +50,24 @@ pub struct LiveSession {
     pub expires_at: Timestamp,
 }
 
-/// Deletes the sessions of a user, and the tickets that can still be redeemed. A macro, so that it runs on either
-/// back end.
+/// Deletes the sessions of a user, and the tickets that can still be redeemed, but for those of one session. A macro, so
+/// that it runs on either back end.
 macro_rules! delete_all_of {
-    ($connection:expr, $user:expr) => {
+    ($connection:expr, $user:expr, $spared:expr) => {
         async {
             use $crate::schema::{sessions, tickets};
-            diesel::delete(sessions::table.filter(sessions::user_id.eq($user))).execute($connection).await?;
+            let spared: Option<$crate::credentials::SessionId> = $spared;
+            // No session has this id.
+            let spared = spared.map_or(0, |session| session.0);
+            diesel::delete(sessions::table)
+                .filter(sessions::user_id.eq($user))
+                .filter(sessions::id.ne(spared))
+                .execute($connection)
+                .await?;
             let now = switchboard_protocol::Timestamp::now().0;
             diesel::delete(tickets::table)
                 .filter(tickets::user_id.eq($user))
+                .filter(tickets::session_id.is_null().or(tickets::session_id.ne(spared)))
                 .filter(tickets::expires_at.gt(now))
                 .execute($connection)
                 .await

@@ -108,6 +108,7 @@ impl Store {
         Ok(vec![
             explain!(self, "a page of a mailbox", queries::page(1, 0, 100)),
             explain!(self, "a page of a conversation", lists::history(1, 2, 1, i64::MAX, 100)),
+            explain!(self, "the next page of a conversation", lists::history_after(1, 2, 1, 0, 100)),
             explain!(self, "where mailboxes stand", queries::heads(vec![1, 2, 3])),
             explain!(
                 self,
@@ -120,7 +121,8 @@ impl Store {
             explain!(self, "a conversation", lists::conversation(1, 2, 1)),
             explain!(self, "what is unread of a conversation", lists::unread_up_to(1, 2, 1, i64::MAX, 100)),
             explain!(self, "whether a message is there", conversations::visible(1, 2, 1)),
-            explain!(self, "a search", lists::search(1, 2, i64::MAX, 2_000, 50, "word")),
+            explain!(self, "received or sent messages", lists::mail(1, 2, None, i64::MAX, 50)),
+            explain!(self, "a search", lists::search(1, 2, None, (i64::MAX, 2_000), 50, "word")),
             explain!(self, "who may be watched", conversations::acquainted(1, vec![1, 2, 3])),
             explain!(self, "a file", attachments::readable(1, 1)),
         ])

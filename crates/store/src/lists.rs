@@ -12,19 +12,20 @@ use std::collections::HashMap;
 use diesel::dsl;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use switchboard_protocol::former::Direction;
 use switchboard_protocol::server_frame::ReactionCount;
 use switchboard_protocol::{MessageId, UserId};
 
 pub use self::people::Person;
 pub(crate) use self::people::{PERSON, PersonRow, fellows, person};
 use self::row::ListedRow;
-pub(crate) use self::row::{MessageRow, PlacedRow, TalkRow, message, talk};
+pub(crate) use self::row::{MessageRow, PlacedRow, TalkRow, listed, message, talk};
 use self::statement::{
-    Conversation, Conversations, History, LatestUnread, ReceivedAndSent, Search, Statement, UnreadUpTo,
+    Conversation, Conversations, History, HistoryAfter, LatestUnread, Mail, ReceivedAndSent, Search,
+    Statement, UnreadUpTo,
 };
 use crate::error::StoreError;
 use crate::model::{Account, Message};
-use crate::queries::display_name;
 use crate::schema::{kind, reactions};
 use crate::store::{Store, read};
 
@@ -66,11 +67,9 @@ impl Store {
         let rows: Vec<ListedRow> = read!(self, connection => query.load(connection))?;
         let mut lists = Lists::default();
         for (kind, shown, title, username, full_name) in rows {
-            let message = message(shown, reader.id).ok_or_else(|| incomplete(reader))?;
-            let recipient_name =
-                username.zip(full_name).map_or(title, |(name, full)| display_name(name, full));
+            let listed = listed(shown, title, (username, full_name), reader.id);
             let list = if kind == i64::from(kind::RECEIVED) { &mut lists.received } else { &mut lists.sent };
-            list.push(Listed { message, recipient_name });
+            list.push(listed.ok_or_else(|| incomplete(reader))?);
         }
         Ok(lists)
     }
@@ -147,6 +146,16 @@ pub(crate) fn history(
     Statement::new([user, mailbox, conversation, before, limit])
 }
 
+pub(crate) fn history_after(
+    user: i64,
+    mailbox: i64,
+    conversation: i64,
+    after: i64,
+    limit: i64,
+) -> Statement<HistoryAfter, 5> {
+    Statement::new([user, mailbox, conversation, after, limit])
+}
+
 /// Conversations before a position; a conversation of two without a message has none, and is left out.
 pub(crate) fn conversations(
     user: i64,
@@ -175,20 +184,44 @@ pub(crate) fn unread_up_to(
     Statement::new([user, mailbox, conversation, up_to, limit])
 }
 
+/// Messages received or sent, or both.
+pub(crate) fn mail(
+    user: i64,
+    mailbox: i64,
+    of: Option<Direction>,
+    before: i64,
+    limit: i64,
+) -> Statement<Mail, 7> {
+    let looked_at = limit.saturating_add(1);
+    let [received, sent] = looked_at_of(of, looked_at);
+    Statement::new([user, mailbox, before, looked_at, limit, received, sent])
+}
+
 /// Words that a search can have: the text of the statement has a place for each.
 pub(crate) const MOST_WORDS: usize = 8;
 
+/// Those of them in which all the words stand.
 pub(crate) fn search(
     user: i64,
     mailbox: i64,
-    before: i64,
-    looked_at: i64,
+    of: Option<Direction>,
+    (before, looked_at): (i64, i64),
     limit: i64,
     words: &str,
-) -> Statement<Search, 5> {
+) -> Statement<Search, 7> {
     let mut words: Vec<String> = words.split_whitespace().take(MOST_WORDS).map(pattern).collect();
     words.resize(MOST_WORDS, pattern(""));
-    Statement::with_words([user, mailbox, before, looked_at, limit], words)
+    let [received, sent] = looked_at_of(of, looked_at);
+    Statement::with_words([user, mailbox, before, looked_at, limit, received, sent], words)
+}
+
+/// How many of the received, and of the sent.
+fn looked_at_of(of: Option<Direction>, looked_at: i64) -> [i64; 2] {
+    match of {
+        None => [looked_at; 2],
+        Some(Direction::Received) => [looked_at, 0],
+        Some(Direction::Sent) => [0, looked_at],
+    }
 }
 
 /// What `LIKE` matches if the text stands anywhere in it.

@@ -27,6 +27,8 @@ pub struct Account {
     pub role: String,
     /// Whether they may not come in.
     pub disabled: bool,
+    /// Whether they have a password.
+    pub has_password: bool,
     /// Tokens issued before this do not count.
     pub tokens_valid_from: Timestamp,
     /// Their mailbox.

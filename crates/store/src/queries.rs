@@ -71,17 +71,18 @@ pub(crate) fn account_columns() -> _ {
             users::role,
             users::disabled_at,
             users::tokens_valid_from,
+            users::password_hash.is_not_null(),
         ),
         (mailboxes::id, mailboxes::epoch, mailboxes::last_seq, mailboxes::unread),
     )
 }
 
 /// A row of [`accounts`].
-pub(crate) type AccountRow = ((i64, String, String, String, Option<i64>, i64), (i64, String, i64, i64));
+pub(crate) type AccountRow = ((i64, String, String, String, Option<i64>, i64, bool), (i64, String, i64, i64));
 
 /// The account of a row.
 pub(crate) fn account_of(
-    ((id, username, full_name, role, disabled_at, valid_from), mailbox): AccountRow,
+    ((id, username, full_name, role, disabled_at, valid_from, has_password), mailbox): AccountRow,
 ) -> Account {
     Account {
         id: UserId(id),
@@ -89,6 +90,7 @@ pub(crate) fn account_of(
         full_name,
         role,
         disabled: disabled_at.is_some(),
+        has_password,
         tokens_valid_from: Timestamp(valid_from),
         mailbox: MailboxId(mailbox.0),
         epoch: mailbox.1,

@@ -20,6 +20,13 @@ use crate::store::{Store, change, read};
 pub enum Revocation {
     /// All sessions, tickets and tokens that a user had until then.
     User(UserId),
+    /// The same, but for one session with the tickets made in it.
+    Others {
+        /// Whose.
+        user: UserId,
+        /// Which goes on.
+        session: SessionId,
+    },
     /// One session, with the tickets made in it.
     Session {
         /// Whose.
@@ -49,6 +56,7 @@ impl Revocation {
     pub(crate) fn columns(self) -> Columns {
         match self {
             Self::User(user) => (kind::USER_ENDED, Some(user.0), None),
+            Self::Others { user, session } => (kind::USER_ENDED, Some(user.0), Some(session.0)),
             Self::Session { user, session } => (kind::SESSION_ENDED, Some(user.0), Some(session.0)),
             Self::ApiKey(key) => (kind::API_KEY_ENDED, None, Some(key.0)),
         }
@@ -57,7 +65,10 @@ impl Revocation {
     /// None for a kind of a later version of this service.
     fn from_columns(columns: Columns) -> Option<Self> {
         match columns {
-            (kind::USER_ENDED, Some(user), _) => Some(Self::User(UserId(user))),
+            (kind::USER_ENDED, Some(user), None) => Some(Self::User(UserId(user))),
+            (kind::USER_ENDED, Some(user), Some(session)) => {
+                Some(Self::Others { user: UserId(user), session: SessionId(session) })
+            }
             (kind::SESSION_ENDED, Some(user), Some(session)) => {
                 Some(Self::Session { user: UserId(user), session: SessionId(session) })
             }

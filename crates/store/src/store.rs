@@ -201,6 +201,34 @@ impl Store {
         let member = sabotage::pose(self, reader.id, conversation).await;
         let query = lists::history(member.0, reader.mailbox.0, conversation.0, before, limit);
         let rows: Vec<MessageRow> = read!(self, connection => query.load(connection))?;
+        self.messages_for(reader, member, conversation, rows).await
+    }
+
+    /// The same after a message: the oldest of what follows it, but again newest first.
+    ///
+    /// # Errors
+    /// As [`history`](Self::history).
+    pub async fn history_after(
+        &self,
+        reader: &Account,
+        conversation: ConversationId,
+        after: MessageId,
+        limit: i64,
+    ) -> Result<Option<Vec<Message>>, StoreError> {
+        let member = sabotage::pose(self, reader.id, conversation).await;
+        let query = lists::history_after(member.0, reader.mailbox.0, conversation.0, after.0, limit);
+        let rows: Vec<MessageRow> = read!(self, connection => query.load(connection))?;
+        self.messages_for(reader, member, conversation, rows).await
+    }
+
+    /// The messages of a page of a conversation; none if `member`, as whom it was read, is no member.
+    async fn messages_for(
+        &self,
+        reader: &Account,
+        member: UserId,
+        conversation: ConversationId,
+        rows: Vec<MessageRow>,
+    ) -> Result<Option<Vec<Message>>, StoreError> {
         if rows.is_empty() {
             let query = queries::membership(member.0, conversation.0);
             let found: Vec<i64> = read!(self, connection => query.load(connection))?;

@@ -90,7 +90,7 @@ macro_rules! import {
             }
             for user in ended {
                 revocations::enter!(connection, Revocation::User(UserId(user))).await?;
-                credentials::delete_all_of!(connection, user).await?;
+                credentials::delete_all_of!(connection, user, None).await?;
             }
             Ok(ids)
         })

@@ -14,8 +14,8 @@ import { inDatabase, inMemory } from './storage.js';
  * @property {LockManager} [locks]
  * @property {typeof globalThis.BroadcastChannel} [BroadcastChannel]
  * @property {(name: string) => Promise<import('./storage.js').Storage>} openStorage for what is on its way
- * @property {(woke: () => void, went: () => void) => (() => void)} watch calls `woke` when the network is back or somebody
- *   looks at the page, `went` when the network is gone; gives a function that ends it
+ * @property {(woke: () => void, went: () => void, left: () => void) => (() => void)} watch calls `woke` when the network is back
+ *   or somebody looks at the page, `went` when the network is gone, `left` when the page goes; gives a function that ends it
  */
 
 /** Waits between attempts double from the first to the second, in milliseconds. */
@@ -78,16 +78,18 @@ export function surroundings() {
   };
 }
 
-/** @param {() => void} woke @param {() => void} went */
-function watchPage(woke, went) {
+/** @param {() => void} woke @param {() => void} went @param {() => void} left */
+function watchPage(woke, went, left) {
   const looked = () => document.visibilityState === 'visible' && woke();
   document.addEventListener('visibilitychange', looked);
   addEventListener('pageshow', woke);
+  addEventListener('pagehide', left);
   addEventListener('online', woke);
   addEventListener('offline', went);
   return () => {
     document.removeEventListener('visibilitychange', looked);
     removeEventListener('pageshow', woke);
+    removeEventListener('pagehide', left);
     removeEventListener('online', woke);
     removeEventListener('offline', went);
   };

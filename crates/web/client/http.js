@@ -47,19 +47,24 @@ export class Refusal extends Error {
 
 /** The API of one deployment, as one user. */
 export class Api {
+  /** Whose requests these are, once that is known: the cookie may have become another one's meanwhile. @type {number | undefined} */
+  user;
   #environment;
   #token;
+  #doubted;
 
   /**
    * @param {string} url the origin of the service
    * @param {Environment} environment
    * @param {(refused?: string) => Promise<string | undefined>} token what stands after `Bearer`, if there is another than one
    *   that was refused; nothing where a cookie says who asks
+   * @param {() => void} doubted a request was refused for want of credentials that count
    */
-  constructor(url, environment, token) {
+  constructor(url, environment, token, doubted) {
     this.url = url;
     this.#environment = environment;
     this.#token = token;
+    this.#doubted = doubted;
   }
 
   /** @param {string} path @param {RequestOptions['query']} [query] */
@@ -76,7 +81,22 @@ export class Api {
     const token = await this.#token(refused).catch(() => {
       throw new Refusal('unreachable', 'a token cannot be had');
     });
-    return token === undefined ? {} : { Authorization: `Bearer ${token}` };
+    if (token !== undefined) return { Authorization: `Bearer ${token}` };
+    return this.user === undefined ? {} : { 'Switchboard-User': String(this.user) };
+  }
+
+  /**
+   * @template T
+   * @param {(headers: Record<string, string>) => Promise<T>} attempt
+   * @returns {Promise<T>}
+   */
+  async #authorized(attempt) {
+    try {
+      return await this.#attempt(attempt);
+    } catch (error) {
+      if (error instanceof Refusal && error.isUnauthorized) this.#doubted();
+      throw error;
+    }
   }
 
   /**
@@ -86,7 +106,7 @@ export class Api {
    * @param {(headers: Record<string, string>) => Promise<T>} attempt
    * @returns {Promise<T>}
    */
-  async #authorized(attempt) {
+  async #attempt(attempt) {
     const headers = await this.credentials();
     try {
       return await attempt(headers);

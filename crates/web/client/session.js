@@ -1,10 +1,12 @@
 // One user, from the answer to who they are to the end: joins mailbox, link, outbox and the other pages of the same browser.
 
+import { Delivery } from './delivery.js';
 import { Follower } from './follower.js';
 import { Refusal } from './http.js';
 import { Link } from './link.js';
 import { Log, isEntry } from './log.js';
 import { Outbox } from './outbox.js';
+import { Presence, WATCH } from './presence.js';
 import { Tabs } from './tabs.js';
 import { poll, stream, webSocket } from './transports.js';
 
@@ -12,8 +14,10 @@ import { poll, stream, webSocket } from './transports.js';
  * @typedef {import('./environment.js').Environment} Environment
  * @typedef {import('./http.js').Api} Api
  * @typedef {import('./outbox.js').Outgoing} Outgoing
+ * @typedef {import('./presence.js').Place} Place
  * @typedef {import('./storage.js').Storage} Storage
  * @typedef {import('./switchboard.js').Frame} Frame
+ * @typedef {import('./switchboard.js').Limits} Limits
  * @typedef {import('./switchboard.js').Me} Me
  * @typedef {import('./switchboard.js').Message} Message
  * @typedef {import('./switchboard.js').State} State
@@ -25,14 +29,12 @@ import { poll, stream, webSocket } from './transports.js';
  * @property {(entry: Frame) => void} entry the next one
  * @property {(frame: Frame) => void} frame what is no entry
  * @property {() => void} reset what was loaded must be loaded anew
+ * @property {(limits: Partial<Limits>) => void} limits as the node has them
  * @property {(unread: number) => void} unread
  * @property {() => void} outbox what is in it has changed
  * @property {(progress: {id: string, sent: number, total: number}) => void} progress
  * @property {() => Promise<unknown>} renew gets another token, if there is one
  */
-
-/** A page that leads and says nothing for so long when asked does not lead, in milliseconds. */
-const LEADER_MS = 10_000;
 
 export class Session {
   /** @type {Outbox} */
@@ -45,21 +47,22 @@ export class Session {
   #log;
   #follower;
   #tabs;
+  #delivery;
+  #presence;
   /** Of the page that leads. @type {Link | undefined} */
   #link;
   /** @type {State} */
   #state = { name: 'connecting' };
   #id;
   #unread;
-  /** Whether the page that leads was heard since it was last asked. */
-  #isLed = true;
-  /** @type {any} */
-  #watch;
-  /** Sent over the connection that stands, and not answered. @type {Map<string, (why: Refusal) => void>} */
-  #unanswered = new Map();
+  /** As a node told them, if one did. @type {Partial<Limits> | undefined} */
+  #limits;
+  #isStarted = false;
+  /** Of the look that is under way. @type {Promise<boolean> | undefined} */
+  #renewed;
 
-  /** @param {string} name one a user and service @param {Me} me @param {Storage} storage @param {Api} api @param {Environment} environment @param {Listener} listener */
-  constructor(name, { id, cursor, epoch, unread_count }, storage, api, environment, listener) {
+  /** @param {string} name one a user and service @param {Me} me @param {Place} place @param {Storage} storage @param {Api} api @param {Environment} environment @param {Listener} listener */
+  constructor(name, { id, cursor, epoch, unread_count }, place, storage, api, environment, listener) {
     this.#id = id;
     this.#api = api;
     this.#environment = environment;
@@ -68,7 +71,15 @@ export class Session {
     this.#unread = unread_count;
     this.#log = new Log(cursor, epoch, (entry) => this.#apply(entry), () => this.#reset());
     this.#follower = new Follower(this.#log, api, this.#stop.signal);
-    this.#tabs = new Tabs(name, environment, (message) => this.#hear(message), () => this.#robbed());
+    this.#tabs = new Tabs(name, environment, {
+      hear: (message) => this.#hear(message),
+      leads: () => this.#lead(),
+      robbed: () => this.#robbed(),
+      place: () => this.#presence.place,
+    });
+    const send = (/** @type {object} */ frame) => this.send(frame);
+    this.#delivery = new Delivery(api, storage, { send, progress: listener.progress });
+    this.#presence = new Presence(place, api, environment, { send, told: (frame) => this.#read(frame) });
     this.outbox = new Outbox(storage, environment, {
       deliver: (item, signal) => this.#deliver(item, signal),
       changed: () => listener.outbox(),
@@ -76,48 +87,35 @@ export class Session {
     });
   }
 
-  start() {
+  /** Reads the outbox, if that can be read now. */
+  async load() {
     // What no other page can see, no other page can send.
     const works = this.#storage.isShared ? this.outbox.sync() : this.outbox.start();
-    works.catch(() => {});
-    this.#await(false);
+    await works.catch(() => {});
   }
 
-  /** Leads as soon as it may; until then it looks after the page that does. @param {boolean} steals */
-  #await(steals) {
-    this.#tabs.lead(steals).then(
-      () => this.#stop.signal.aborted || this.#lead(),
-      () => {},
-    );
-    if (this.#tabs.areMany) this.#lookAfter();
-  }
-
-  /** A page that leads and does not answer, frozen or behind a dialog, leads no more. */
-  #lookAfter() {
-    this.#environment.clearTimeout(this.#watch);
-    this.#isLed = false;
-    this.#tabs.post({ kind: 'hello' });
-    this.#watch = this.#environment.setTimeout(() => {
-      if (this.#isLed) this.#lookAfter();
-      else this.#await(true);
-    }, LEADER_MS);
+  /** Entries come from now on. */
+  start() {
+    this.#isStarted = true;
+    this.#tabs.start();
   }
 
   /** Another page took the lead, since this one did not answer. */
   #robbed() {
     this.#link?.stop();
     this.#link = undefined;
-    this.#interrupt();
+    this.#delivery.interrupt();
+    this.#presence.end();
     if (this.#storage.isShared) this.outbox.stop();
-    this.#await(false);
   }
 
   /** Ends without a word. What is in the outbox is sent another time. */
   end() {
     this.#stop.abort(new Refusal('closed', 'the client was closed'));
     this.#link?.stop();
-    this.#environment.clearTimeout(this.#watch);
-    this.#interrupt();
+    this.#delivery.interrupt();
+    this.#presence.end();
+    this.left();
     this.outbox.close();
     this.#tabs.close();
     this.#storage.close();
@@ -133,10 +131,23 @@ export class Session {
     return this.#link?.send(frame) ?? false;
   }
 
+  /** What this page says of itself is another thing than before. @param {Place} place */
+  says(place) {
+    this.#presence.place = place;
+    if (!this.#link && this.#isStarted) this.#tabs.hello();
+  }
+
+  /** This page goes, and may come back as it is. */
+  left() {
+    this.#tabs.post({ kind: 'left', page: this.#presence.place.page });
+  }
+
   /** The network or the machine woke up, or somebody looks at this page. */
   woke() {
-    if (this.#link) this.#link.nudge();
-    else for (const kind of ['nudge', 'hello']) this.#tabs.post({ kind });
+    if (this.#link) return this.#link.nudge();
+    if (!this.#isStarted) return;
+    this.#tabs.post({ kind: 'nudge' });
+    this.#tabs.hello();
   }
 
   /** The network is gone, as far as is known. */
@@ -145,7 +156,7 @@ export class Session {
   }
 
   #lead() {
-    this.#environment.clearTimeout(this.#watch);
+    this.#tabs.post({ kind: 'who' });
     const { WebSocket } = this.#environment;
     const transports = WebSocket ? [webSocket, stream, poll] : [stream, poll];
     const made = transports.map((make) => make(this.#api, this.#environment));
@@ -153,7 +164,8 @@ export class Session {
       state: (state) => this.#stand(state),
       frame: (frame) => this.#read(frame),
       opened: () => {
-        this.#interrupt();
+        this.#delivery.interrupt();
+        this.#presence.opened();
         this.outbox.resume();
       },
       isOurs: ({ id }) => id === this.#id,
@@ -170,8 +182,20 @@ export class Session {
     if (id !== this.#id) throw new Refusal('unauthorized', 'another user is logged in');
   }
 
+  /** A request was refused for want of credentials: it ends where there are none any more, or another user's. */
+  async doubt() {
+    if ((await this.#renew()) || this.#stop.signal.aborted) return;
+    this.signOut();
+    this.#say({ name: 'signed out', reason: 'the credentials do not count any more' });
+  }
+
   /** Whether there are credentials that count for this user, as far as that can be told now. */
-  async #renew() {
+  #renew() {
+    this.#renewed ??= this.#look().finally(() => (this.#renewed = undefined));
+    return this.#renewed;
+  }
+
+  async #look() {
     try {
       await this.#listener.renew();
       await this.#verify();
@@ -183,7 +207,10 @@ export class Session {
 
   /** @param {State} state of this page, which leads */
   #stand(state) {
-    if (state.name !== 'live') this.#interrupt();
+    if (state.name !== 'live') {
+      this.#delivery.interrupt();
+      this.#presence.closed();
+    }
     if (state.name === 'signed out') this.signOut();
     this.#say(state);
     this.#tell();
@@ -192,7 +219,7 @@ export class Session {
   /** Tells the other pages how things stand. */
   #tell() {
     const { cursor, epoch } = this.#log;
-    this.#tabs.post({ kind: 'state', state: this.#state, cursor, epoch, unread: this.#unread });
+    this.#tabs.post({ kind: 'state', state: this.#state, cursor, epoch, unread: this.#unread, limits: this.#limits });
   }
 
   /** What another page says. @param {any} message */
@@ -200,18 +227,25 @@ export class Session {
     if (message.kind === 'outbox') this.outbox.hear(message.news);
     else if (message.kind === 'signed out') this.#say({ name: 'signed out', reason: 'another page was signed out' });
     else if (this.#link) {
-      if (message.kind === 'hello') this.#tell();
+      if (message.kind === 'hello') {
+        // A page of an older version says nothing of itself.
+        if (message.place) this.#presence.hear(message.place);
+        this.#tell();
+      } else if (message.kind === 'left') this.#presence.forget(message.page);
       else if (message.kind === 'nudge') this.#link.nudge();
       return;
     }
-    this.#isLed ||= message.kind === 'state';
-    if (message.kind === 'entry') this.#follower.take(message.entry, message.epoch);
+    // Who leads tells everything again in answer to the first `hello`.
+    if (!this.#isStarted) return;
+    if (message.kind === 'who') this.#tabs.hello();
+    else if (message.kind === 'entry') this.#follower.take(message.entry, message.epoch);
     else if (message.kind === 'frame') this.#read(message.frame);
     else if (message.kind === 'reset') {
       if (message.epoch !== this.#log.epoch || message.cursor < this.#log.cursor) this.#log.reset(message);
     } else if (message.kind === 'state') {
       this.#follower.reach(message.cursor, message.epoch);
       this.#count(message.unread);
+      this.#allow(message.limits);
       this.#say(message.state);
     }
   }
@@ -230,7 +264,7 @@ export class Session {
       this.#tabs.post({ kind: 'reset', cursor, epoch });
       this.#tell();
       // What was answered before it may not come.
-      this.#interrupt();
+      this.#delivery.interrupt();
     }
     this.#listener.reset();
     this.outbox.resume();
@@ -242,18 +276,16 @@ export class Session {
     if (this.#link && isForAll) this.#tabs.post({ kind: 'frame', frame });
     if (frame.type === 'message_sent') this.outbox.settle(frame.client_message_id, frame.data);
     if (frame.type === 'error') this.#refused(frame);
+    if (frame.type === 'welcome') this.#allow(frame.limits);
     this.#count(frame.unread_count);
     if (isForAll && !isEntry(frame)) this.#listener.frame(frame);
   }
 
   /** @param {Frame} error */
-  #refused({ code, error, client_message_id: id, retry_after_ms: retryAfterMs }) {
-    this.#unanswered.get(id)?.(new Refusal(code, error, { retryAfterMs }));
-  }
-
-  /** What was sent over a connection that is no more has to be sent again: whether it arrived is unknown. */
-  #interrupt() {
-    for (const reject of this.#unanswered.values()) reject(new Refusal('interrupted', 'the connection was lost'));
+  #refused({ code, error, client_message_id: id, request_id, retry_after_ms: retryAfterMs }) {
+    const why = new Refusal(code, error, { retryAfterMs });
+    if (request_id === WATCH) this.#presence.refused(why);
+    else this.#delivery.refuse(id, why);
   }
 
   /** @param {Outgoing} item @param {AbortSignal} signal @returns {Promise<Message>} */
@@ -261,40 +293,7 @@ export class Session {
     // Only while it is known to be in the name of this user.
     const { name } = this.#state;
     if (name !== 'live' && name !== 'polling') throw new Refusal('interrupted', 'there is no connection');
-    await this.#upload(item, signal);
-    signal.throwIfAborted();
-    const { id, files: _, place: __, written_at: ___, failure: ____, ...message } = /** @type {Outgoing & {place?: number}} */ (item);
-    const body = { ...message, client_message_id: id };
-    if (!this.send({ type: 'send_message', ...body })) {
-      return (await this.#api.request('POST', '/messages', { body, signal })).data;
-    }
-    // The entry that says that it is stored, or a repeat, settles it, and so ends the attempt.
-    return new Promise((_, reject) => {
-      const refuse = (/** @type {Refusal} */ why) => {
-        this.#unanswered.delete(id);
-        signal.removeEventListener('abort', end);
-        reject(why);
-      };
-      const end = () => refuse(signal.reason);
-      signal.addEventListener('abort', end, { once: true });
-      this.#unanswered.set(id, refuse);
-    });
-  }
-
-  /** Each file once: the service compares a repeated message with the first. @param {Outgoing} item @param {AbortSignal} signal */
-  async #upload(item, signal) {
-    const total = item.files.reduce((sum, { size }) => sum + size, 0);
-    let before = 0;
-    for (const [nth, file] of item.files.entries()) {
-      const ids = item.attachment_ids ?? [];
-      const progress = (/** @type {number} */ sent) =>
-        this.#listener.progress({ id: item.id, sent: before + Math.min(sent, file.size), total });
-      if (nth >= ids.length) {
-        item.attachment_ids = [...ids, (await this.#api.upload(file, { progress, signal })).id];
-        await this.#storage.put(item);
-      }
-      before += file.size;
-    }
+    return this.#delivery.attempt(item, signal);
   }
 
   /** @param {number | undefined} unread */
@@ -302,6 +301,13 @@ export class Session {
     if (unread === undefined || unread === this.#unread) return;
     this.#unread = unread;
     this.#listener.unread(unread);
+  }
+
+  /** @param {Partial<Limits> | undefined} limits */
+  #allow(limits) {
+    if (!limits) return;
+    this.#limits = limits;
+    this.#listener.limits(limits);
   }
 
   /** @param {State} state */

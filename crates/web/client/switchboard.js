@@ -14,8 +14,15 @@ export { Refusal };
  * @typedef {{type: string, seq?: number, repeat?: boolean} & Record<string, any>} Frame
  *
  * @typedef {{id: number, username: string, full_name: string}} User
- * @typedef {User & {role: string, epoch: string, cursor: number, unread_count: number}} Me
+ * @typedef {User & {role: string, has_password?: boolean, epoch: string, cursor: number, unread_count: number}} Me
  * @typedef {{id: number, filename: string, file_size: number, media_type: string, url: string}} Attachment
+ * @typedef {object} Limits what the service takes; more of it is refused
+ * @property {number} frame_bytes
+ * @property {number} content_bytes in UTF-8
+ * @property {number} subject_chars Unicode scalar values
+ * @property {number} attachments of a message
+ * @property {number} attachment_bytes of a file
+ * @property {number} messages_per_second on average
  * @typedef {object} Message as the wire reference has it
  * @property {number} message_id
  * @property {number} conversation_id
@@ -30,6 +37,7 @@ export { Refusal };
  *
  * @typedef {import('./outbox.js').Outgoing} Outgoing
  * @typedef {import('./environment.js').Environment} Environment
+ * @typedef {import('./presence.js').Place} Place
  */
 
 /**
@@ -78,18 +86,29 @@ export { Refusal };
  * What is told by name: each frame under its type (`new_message`, `message_sent`, `typing`, …), and besides
  *
  * @typedef {{
+ *   me: Me,
  *   state: State,
  *   entry: Frame,
  *   reset: undefined,
  *   unread: number,
  *   outbox: Outgoing[],
  *   progress: {id: string, sent: number, total: number},
- * } & Record<string, any>} Events `entry`: each entry, once, in order. `reset`: load anew what was loaded. `outbox`: what is on
- *   its way, in order. `progress`: of the files of an outgoing message, in bytes
+ * } & Record<string, any>} Events `me`: it is known who this is, and `send` works; entries come after it.
+ *   `entry`: each entry, once, in order. `reset`: load anew what was loaded. `outbox`: what is on its way, in order.
+ *   `progress`: of the files of an outgoing message, in bytes
  */
 
 /** A typing notice is passed on no more often than this, in milliseconds. */
 const TYPING_MS = 3_000;
+/** Of a node that is configured no otherwise. @type {Limits} */
+const LIMITS = {
+  frame_bytes: 262_144,
+  content_bytes: 32_768,
+  subject_chars: 255,
+  attachments: 10,
+  attachment_bytes: 26_214_400,
+  messages_per_second: 20,
+};
 
 /** @extends {Emitter<Events>} */
 export class Switchboard extends Emitter {
@@ -99,6 +118,8 @@ export class Switchboard extends Emitter {
   me;
   /** Messages received and not read. */
   unread = 0;
+  /** What the service takes: by default, until a node said otherwise. */
+  limits = LIMITS;
   /** @type {Environment} */
   #environment;
   #api;
@@ -114,6 +135,8 @@ export class Switchboard extends Emitter {
   #session;
   /** When it was last said that this user types, by whom it is for. @type {Map<string, number>} */
   #typed = new Map();
+  /** @type {Place} */
+  #place = { page: newId(), version: 0, watched: [], isPresent: true };
 
   /** @param {Options} [options] */
   constructor({ url = globalThis.location?.origin, token, WebSocket, environment } = {}) {
@@ -122,7 +145,7 @@ export class Switchboard extends Emitter {
     this.#environment = { ...surroundings(), ...(WebSocket && { WebSocket }), ...environment };
     this.#token = token;
     this.#bearer = typeof token === 'string' ? token : undefined;
-    this.#api = new Api(url, this.#environment, (refused) => this.#credentials(refused));
+    this.#api = new Api(url, this.#environment, (refused) => this.#credentials(refused), () => this.#session?.doubt());
   }
 
   /** What is on its way, in the order of writing. @returns {readonly Outgoing[]} */
@@ -139,21 +162,31 @@ export class Switchboard extends Emitter {
   async connect() {
     this.#end({ name: 'closed' });
     this.#stop = new AbortController();
+    // Whoever it was, it may be anybody now.
+    this.#api.user = undefined;
     const { signal } = this.#stop;
     this.#say({ name: this.#environment.isOnline() ? 'connecting' : 'offline' });
     this.#unwatch = this.#environment.watch(
       () => this.#woke(),
       () => this.#session?.went(),
+      () => this.#session?.left(),
     );
     const me = await this.#introduce(signal);
     const name = `switchboard ${this.#api.url} ${me.id}`;
     const storage = await this.#environment.openStorage(name);
     signal.throwIfAborted();
     this.me = me;
+    this.#api.user = me.id;
     this.unread = me.unread_count;
+    const session = this.#begin(name, me, storage);
+    this.#session = session;
+    await session.load();
+    signal.throwIfAborted();
     this.emit('unread', this.unread);
-    this.#session = this.#begin(name, me, storage);
-    this.#session.start();
+    this.emit('me', me);
+    // Who heard that may have closed it.
+    signal.throwIfAborted();
+    session.start();
     await this.#isSettled(signal);
     return me;
   }
@@ -197,7 +230,9 @@ export class Switchboard extends Emitter {
     const to = recipient_id === undefined ? { conversation_id } : { recipient_id };
     const about = { ...(reply_to_id && { reply_to_id }), ...(mention_ids?.length && { mention_ids }) };
     const written_at = this.#environment.now();
-    return this.#outgoing().add({ id: newId(), ...to, subject, content, ...about, files, written_at });
+    const item = { id: newId(), ...to, subject, content, ...about, files, written_at };
+    if (!this.#session) await this.#isKnown();
+    return this.#outgoing().add(item);
   }
 
   /** Sends a message of the outbox again that was refused. @param {string} id */
@@ -242,14 +277,36 @@ export class Switchboard extends Emitter {
   }
 
   /**
-   * A page of a conversation, the newest messages first.
+   * Wants to know of these users whether they are there, in place of those whom this page named before: a `presence` of each
+   * is told, and one of each change.
+   *
+   * @param {number[]} userIds all pages of a browser watch 1000 at most: those whom a page named last go first
+   */
+  watchPresence(userIds) {
+    if (!userIds.every((id) => Number.isSafeInteger(id) && id >= 0)) throw new TypeError('`userIds` is a list of ids');
+    this.#says({ version: this.#place.version + 1, watched: [...userIds] });
+  }
+
+  /** Says whether somebody is at this page, as it is at first. Where nobody is at any page, this user is `away`. @param {boolean} isPresent */
+  setPresent(isPresent) {
+    this.#says({ isPresent });
+  }
+
+  /** @param {Partial<Place>} change */
+  #says(change) {
+    this.#place = { ...this.#place, ...change };
+    this.#session?.says(this.#place);
+  }
+
+  /**
+   * A page of a conversation, the newest messages first: the latest, those before a message, or those that follow one.
    *
    * @param {number} conversationId
-   * @param {{before?: number, limit?: number}} [options] `before` of the page before
-   * @returns {Promise<{messages: Message[], before?: number}>}
+   * @param {{before?: number, after?: number, limit?: number}} [options] `before` or `after` of the page next to it
+   * @returns {Promise<{messages: Message[], before?: number, after?: number}>}
    */
-  history(conversationId, { before, limit } = {}) {
-    const query = { before, limit };
+  history(conversationId, { before, after, limit } = {}) {
+    const query = { before, after, limit };
     return this.#api.persist('GET', `/conversations/${conversationId}/messages`, { query, signal: this.#stop.signal });
   }
 
@@ -314,7 +371,7 @@ export class Switchboard extends Emitter {
 
   /** @param {string} name @param {Me} me @param {import('./storage.js').Storage} storage */
   #begin(name, me, storage) {
-    return new Session(name, me, storage, this.#api, this.#environment, {
+    return new Session(name, me, this.#place, storage, this.#api, this.#environment, {
       state: (state) => (state.name === 'signed out' || state.name === 'stopped' ? this.#end(state) : this.#say(state)),
       entry: (entry) => {
         this.emit('entry', entry);
@@ -322,6 +379,9 @@ export class Switchboard extends Emitter {
       },
       frame: (frame) => this.emit(frame.type, frame),
       reset: () => this.emit('reset', undefined),
+      limits: (limits) => {
+        this.limits = { ...this.limits, ...limits };
+      },
       unread: (unread) => {
         this.unread = unread;
         this.emit('unread', unread);
@@ -335,6 +395,16 @@ export class Switchboard extends Emitter {
   #woke() {
     this.#wake();
     this.#session?.woke();
+  }
+
+  /** Waits until it is known who this is, if that is being asked. @returns {Promise<void>} */
+  #isKnown() {
+    const { signal } = this.#stop;
+    if (this.state.name === 'closed' || signal.aborted) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const off = this.on('me', () => resolve(off()));
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
   }
 
   /** Waits until entries come, or never will. @param {AbortSignal} signal @returns {Promise<void>} */

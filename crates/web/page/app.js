@@ -1,108 +1,128 @@
-// The page: who is logged in decides what it shows.
+// The page: who is logged in decides what it shows, and its address where.
 
-import * as api from './api.js';
-import { Session } from './session.js';
-import { byId, show } from './view.js';
+import { byId, clone, drawIcons, icon, find } from './dom.js';
+import { count, gist } from './format.js';
+import { beginNotifications, mayAsk, turnNotifications } from './notifications.js';
+import { here } from './places.js';
+import { applyTheme, prefer } from './preferences.js';
+import { isOfFiles } from './view/drop.js';
+import { hideEntry, showEntry } from './view/entry.js';
+import { List } from './view/list.js';
+import './view/composer.js';
+import './view/recipients.js';
+import './view/scroller.js';
+import { NewMessage } from './view/new.js';
+import { beginProfile } from './view/profile.js';
+import { beginState } from './view/state.js';
+import { ThreadView } from './view/thread.js';
+import { me, people, switchboard } from './world.js';
 
-/** Tells the other tabs that somebody logged in or out: they share the cookie. */
-const tabs = new BroadcastChannel('switchboard');
+/** Why somebody has to log in, over the loading of the page anew. */
+const ENDED = '#/ended';
 
-/** @type {Session | undefined} */
-let session;
+/** @type {List | undefined} */
+let list;
+let isLeaving = false;
+/** What stands where nothing is open; one, so that its picture is there without a network too. */
+const empty = /** @type {HTMLElement} */ (clone('empty-template').firstElementChild);
 
-/** Shows what belongs to whoever is logged in. */
+/** Asks who is logged in, and goes on from there. */
 async function begin() {
   try {
-    const me = await api.persist(api.me, new AbortController().signal, (why) => show('notice', `Trying again: ${why.message}.`));
-    show('notice', '');
-    enter(me);
-  } catch (error) {
-    const isLoggedOut = error instanceof api.Refusal && error.status === 401;
-    leave(isLoggedOut ? '' : sentence(error));
+    await switchboard.connect();
+  } catch {
+    const isOut = switchboard.state.name === 'signed out';
+    // Once in, it is the state that tells: see `leave`.
+    if (!list && isOut) showEntry(begin, location.hash === ENDED ? 'Your session has ended. Log in again.' : '');
   }
 }
 
-/** @param {api.Me} me */
-function enter(me) {
-  if (session?.me.id === me.id) return;
-  session?.stop();
-  session = new Session(me, { ended: () => leave('Your session has ended. Log in again.'), replaced: begin });
-  session.start();
-  arrange();
+/** Shows what belongs to who is logged in. */
+function enter() {
+  if (list) return;
+  hideEntry();
+  if (location.hash === ENDED) history.replaceState(null, '', '#/');
+  document.body.dataset.view = 'mail';
+  byId('mail').hidden = false;
+  byId('new').append(icon('write'));
+  drawIcons(document);
+  beginProfile();
+  beginNotifications();
+  list = new List();
+  addEventListener('hashchange', arrive);
+  arrive();
+  drawUnread(switchboard.unread);
 }
 
-/** @param {string} why */
-function leave(why) {
-  session?.stop();
-  session = undefined;
-  show('notice', why);
-  show('link', '');
-  arrange();
+/** Nothing of one user is left for the next: the page begins anew. @param {string} [reason] */
+function leave(reason) {
+  if (!list) return;
+  isLeaving = true;
+  location.hash = reason === 'logged out' ? '#/' : ENDED;
+  location.reload();
 }
 
-function arrange() {
-  const isIn = session !== undefined;
-  byId('entry', HTMLElement).hidden = isIn;
-  for (const id of ['mail', 'account']) byId(id, HTMLElement).hidden = !isIn;
-  byId('mail', HTMLElement).dataset.shows = 'list';
-  byId('confirm', HTMLDialogElement).close();
-  if (!isIn) byId('connect', HTMLElement).hidden = true;
-}
-
-/** @param {string} id @param {(fields: any) => Promise<api.Me>} enterWith */
-function onEntry(id, enterWith) {
-  const form = byId(id, HTMLFormElement);
-  const button = /** @type {HTMLButtonElement} */ (form.querySelector('button'));
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    button.disabled = true;
-    const fields = [...new FormData(form)].map(([name, value]) => [name, String(value)]);
-    try {
-      const me = await enterWith(Object.fromEntries(fields));
-      show('notice', '');
-      form.reset();
-      tabs.postMessage('logged in');
-      enter(me);
-    } catch (error) {
-      show('notice', sentence(error));
-    } finally {
-      button.disabled = false;
+/** Shows the place that the address names. */
+function arrive() {
+  const place = here();
+  const stage = byId('stage');
+  document.body.dataset.place = place.name;
+  const open = stage.firstElementChild;
+  // What was opened over the place before belongs there.
+  for (const dialog of document.querySelectorAll('dialog')) dialog.close();
+  if (place.name === 'thread' && place.conversation !== undefined) {
+    if (open instanceof ThreadView && open.conversation === place.conversation) open.goTo(place.message);
+    else {
+      const thread = new ThreadView();
+      stage.replaceChildren(thread);
+      thread.show(place.conversation, place.message, place.folder);
     }
-  });
+  } else if (place.name === 'new') {
+    const message = new NewMessage();
+    stage.replaceChildren(message);
+    message.show(place.user, place.folder);
+  } else stage.replaceChildren(empty);
+  list?.arrive();
 }
 
-/** @param {unknown} error */
-const sentence = (error) => `That did not work: ${error instanceof Error ? error.message : error}.`;
-
-/** @param {string} id @param {() => void} action */
-function onClick(id, action) {
-  byId(id, HTMLButtonElement).addEventListener('click', action);
+/** @param {number} unread */
+function drawUnread(unread) {
+  const badge = byId('unread');
+  badge.textContent = String(unread);
+  badge.ariaLabel = count(unread, 'unread message');
+  badge.hidden = unread === 0;
+  document.title = unread === 0 ? 'Switchboard' : `(${unread}) Switchboard`;
 }
 
-onEntry('log-in', (fields) => api.logIn(fields));
-onEntry('register', async (fields) => {
-  await api.register(fields);
-  return api.logIn(fields);
-});
-onClick('log-out', async () => {
-  try {
-    await api.logOut();
-    tabs.postMessage('logged out');
-    leave('');
-  } catch (error) {
-    if (error instanceof api.Refusal && error.status === 401) leave('');
-    else show('notice', sentence(error));
-  }
-});
-onClick('connect', () => session?.feed.connect());
-onClick('compose', () => session?.compose());
-onClick('more-conversations', () => session?.loadMore());
-onClick('older', () => session?.loadOlder());
-onClick('back', () => {
-  byId('mail', HTMLElement).dataset.shows = 'list';
-});
-for (const event of ['online', 'offline']) addEventListener(event, () => session?.feed.nudge());
-document.addEventListener('visibilitychange', () => document.hidden || session?.feed.nudge());
-addEventListener('beforeunload', (event) => session?.outbox.items.length && event.preventDefault());
-tabs.onmessage = begin;
+/** Says what came, to those who do not see it. @param {import('./view/message.js').Message} message */
+function announce(message) {
+  if (!document.hidden) byId('news').textContent = `${people.nameOf(message.sender_id, message.sender)}: ${gist(message)}`;
+}
+
+/** Asks for notifications once somebody has written something: then it is clear what they are for. */
+function ask() {
+  const box = byId('ask');
+  if (!mayAsk() || !box.hidden) return;
+  box.hidden = false;
+  const answer = (/** @type {() => unknown} */ act) => () => {
+    box.hidden = true;
+    act();
+  };
+  find(box, '#ask-yes').onclick = answer(() => turnNotifications(true));
+  find(box, '#ask-no').onclick = answer(() => prefer({ asked: Date.now() }));
+}
+
+applyTheme();
+beginState();
+switchboard.on('me', enter);
+switchboard.on('state', ({ name, reason }) => name === 'signed out' && leave(reason));
+switchboard.on('unread', drawUnread);
+switchboard.on('new_message', ({ data }) => data.sender_id !== me().id && announce(data));
+addEventListener('sent', ask);
+addEventListener('beforeunload', (event) => !isLeaving && switchboard.outbox.some(({ files }) => files.length > 0) && event.preventDefault());
+for (const event of ['focus', 'blur', 'visibilitychange']) {
+  (event === 'visibilitychange' ? document : window).addEventListener(event, () => switchboard.setPresent(!document.hidden));
+}
+// A file that is dropped beside its place would be opened instead of the page.
+for (const event of /** @type {const} */ (['dragover', 'drop'])) addEventListener(event, (dropped) => isOfFiles(dropped) && dropped.preventDefault());
 begin();

@@ -1,4 +1,4 @@
-//! The browser client: its own tests, which are JavaScript and need `node`, and its types, which `tsc` checks.
+//! The browser client: its own tests, which are JavaScript and need `node`, and its types, which `tsc` checks; those of the page too.
 //!
 //! What is not installed is ignored; with `SWITCHBOARD_TEST=all` it fails instead.
 
@@ -15,6 +15,7 @@ fn main() {
     let trials = vec![
         Trial::test("state_machine", tests_pass).with_ignored_flag(!(is_required || node)),
         Trial::test("types", types_are_right).with_ignored_flag(!(is_required || node && tsc)),
+        Trial::test("types_of_the_page", page_is_typed).with_ignored_flag(!(is_required || node && tsc)),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -53,6 +54,11 @@ fn types_are_right() -> Result<(), Failed> {
         return Err("`types` is not what `tsc --project crates/web/client` makes: run it".into());
     }
     Ok(())
+}
+
+fn page_is_typed() -> Result<(), Failed> {
+    let page = folder().join("../page");
+    run(Command::new("node").arg(compiler()).arg("--project").arg(page))
 }
 
 fn declarations(folder: &Path) -> Result<BTreeMap<String, String>, Failed> {

@@ -44,7 +44,6 @@ pub(super) async fn register(
     }
     let Register { username, password, full_name } = body::json(&request, payload).await?;
     let password = SecretString::from(password);
-    let invalid = |sentence: &str| ApiError::new(ErrorCode::InvalidField, sentence);
     check_username(&username).map_err(invalid)?;
     check_full_name(&full_name).map_err(invalid)?;
     check_new_password(&password, &username).map_err(invalid)?;
@@ -53,7 +52,11 @@ pub(super) async fn register(
     let created = node.with_store(|store| async move { store.create_account(account).await }).await?;
     let account =
         created.ok_or_else(|| ApiError::new(ErrorCode::UsernameTaken, "somebody has this user name"))?;
-    Ok(HttpResponse::Created().json(me_of(&account)))
+    Ok(HttpResponse::Created().json(me_of(&node, &account)))
+}
+
+pub(super) fn invalid(sentence: &str) -> ApiError {
+    ApiError::new(ErrorCode::InvalidField, sentence)
 }
 
 /// Logs in: sets the session's cookie.
@@ -68,7 +71,7 @@ pub(super) async fn log_in(
     let Login { username, password } = body::json(&request, payload).await?;
     let mut response = HttpResponse::Ok();
     let account = begin_session(&node, &request, username, password.into(), &mut response).await?;
-    Ok(response.json(me_of(&account)))
+    Ok(response.json(me_of(&node, &account)))
 }
 
 /// Lets a user in who knows their password, and adds the cookie to the response. The answer and the time to it are the
@@ -81,7 +84,8 @@ pub(super) async fn begin_session(
     response: &mut actix_web::HttpResponseBuilder,
 ) -> Result<Account, ApiError> {
     let address = client_address(node, request);
-    let (account, password_hash) = check_password(node, address, username, password).await?;
+    let compared = check_password(node, address, username, password).await?;
+    let (account, password_hash) = compared.ok_or_else(wrong_password)?;
     let token = new_secret();
     let (user, hash, ttl) = (account.id, secret_hash(&token), node.settings.session_ttl);
     let expires_at = after(ttl);
@@ -94,14 +98,16 @@ pub(super) async fn begin_session(
     Ok(account)
 }
 
-async fn check_password(
+/// The account of this name, with the hash of its password, if this is the password. It is a guess until then, and
+/// counted.
+pub(super) async fn check_password(
     node: &Node,
     address: Option<IpAddr>,
     username: String,
     password: SecretString,
-) -> Result<(Account, String), ApiError> {
+) -> Result<Option<(Account, String)>, ApiError> {
     if !node.settings.accounts {
-        return Err(wrong_password());
+        return Ok(None);
     }
     if let Some(wait) = node.limits.login_blocked(&username, address) {
         return Err(too_fast("too many failures to log in", wait));
@@ -113,7 +119,7 @@ async fn check_password(
         // It was right, or nothing was compared, so that nothing was guessed either.
         node.limits.forgive_login(&username, address);
     }
-    compared?.ok_or_else(wrong_password)
+    compared
 }
 
 fn wrong_password() -> ApiError {
@@ -138,7 +144,7 @@ async fn find_by_password(
     Ok(account.filter(|account| is_right && !account.disabled).zip(hash))
 }
 
-fn busy(busy: Busy) -> ApiError {
+pub(super) fn busy(busy: Busy) -> ApiError {
     too_fast("too many log-ins at once", busy.retry_after())
 }
 
@@ -190,10 +196,10 @@ pub(super) async fn ticket(node: NodeData, request: HttpRequest) -> Result<HttpR
     responses((status = 200, body = Me), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn me(node: NodeData, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let caller = authenticate(&node, &request).await?;
-    Ok(HttpResponse::Ok().json(me_of(&caller.account)))
+    Ok(HttpResponse::Ok().json(me_of(&node, &caller.account)))
 }
 
-fn me_of(account: &Account) -> Me {
+pub(super) fn me_of(node: &Node, account: &Account) -> Me {
     Me {
         user: User {
             id: account.id,
@@ -204,5 +210,6 @@ fn me_of(account: &Account) -> Me {
         epoch: account.epoch.clone(),
         cursor: account.last_seq,
         unread_count: account.unread,
+        has_password: node.settings.accounts && account.has_password,
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
 use switchboard_protocol::client_frame::parse_id;
 use switchboard_protocol::{ErrorCode, Seq, Timestamp, UserId};
 use switchboard_store::{Account, Redeemed};
@@ -20,7 +21,7 @@ use crate::problem::ApiError;
 use crate::revocations::{Admission, Credential, Lease};
 use crate::state::Node;
 
-/// The user on whose behalf a back end asks that shows an API key.
+/// The user on whose behalf a back end asks that shows an API key, or whom a page takes its session to be of.
 const ON_BEHALF: &str = "Switchboard-User";
 
 /// Who asks.
@@ -140,15 +141,8 @@ async fn look_up(node: &Node, request: &HttpRequest, ticket: Option<&str>) -> Re
     let head = request.headers();
     match (bearer(head), ticket) {
         (Ok(key), _) if key.starts_with(API_KEY_PREFIX) => {
-            let mut named = head.get_all(ON_BEHALF);
-            // One that stands twice names nobody: whom a proxy in front of us has checked cannot be known.
-            let only = named.next().filter(|_| named.next().is_none());
-            let on_behalf = only.and_then(|value| value.to_str().ok()).and_then(parse_id);
-            let Some(user) = on_behalf else {
-                let sentence = "the header `Switchboard-User` must be the id of a user";
-                return Err(ApiError::new(ErrorCode::InvalidField, sentence));
-            };
-            by_api_key(node, key, UserId(user)).await
+            let user = named_user(head)?.ok_or_else(no_user)?;
+            by_api_key(node, key, user).await
         }
         (Ok(token), _) => match node.tokens.verify(token) {
             Ok(claims) => by_token(node, claims).await,
@@ -158,6 +152,19 @@ async fn look_up(node: &Node, request: &HttpRequest, ticket: Option<&str>) -> Re
         (Err(AuthError::Missing), None) => by_cookie(node, request).await,
         (Err(error), _) => Ok(Err(error)),
     }
+}
+
+/// One that stands twice names nobody: whom a proxy in front of us has checked cannot be known.
+fn named_user(head: &HeaderMap) -> Result<Option<UserId>, ApiError> {
+    let mut named = head.get_all(ON_BEHALF);
+    let Some(value) = named.next() else { return Ok(None) };
+    let only = named.next().is_none().then_some(value);
+    let user = only.and_then(|value| value.to_str().ok()).and_then(parse_id).ok_or_else(no_user)?;
+    Ok(Some(UserId(user)))
+}
+
+fn no_user() -> ApiError {
+    ApiError::new(ErrorCode::InvalidField, "the header `Switchboard-User` must be the id of a user")
 }
 
 async fn by_api_key(node: &Node, key: &str, user: UserId) -> Result<Found, ApiError> {
@@ -209,11 +216,18 @@ async fn by_cookie(node: &Node, request: &HttpRequest) -> Result<Found, ApiError
     };
     let checked = node.edge.check_origin(request.method(), request.headers(), peer(request));
     checked?;
+    let named = named_user(request.headers())?;
     if !is_secret(&token) {
         return Ok(Err(AuthError::Invalid));
     }
     let hash = secret_hash(&token);
     let found = node.with_store(|store| async move { store.find_session(&hash).await }).await?;
+    if let (Some(named), Some(session)) = (named, &found)
+        && named != session.account.id
+    {
+        // The cookie is good, so this is no failure to be counted: another page of the same browser logged in.
+        return Err(ApiError::new(ErrorCode::Unauthorized, "the session is another user's"));
+    }
     let found = found.map(|session| (session.account, Credential::Session(session.id), session.expires_at));
     Ok(found.ok_or(AuthError::Invalid))
 }

@@ -9,7 +9,7 @@ use switchboard_protocol::client_frame::{ReadMark, parse_id};
 use switchboard_protocol::history::{HistoryPage, HistoryQuery};
 use switchboard_protocol::problem::Problem;
 use switchboard_protocol::{ClientFrame, ConversationId, ErrorCode};
-use switchboard_store::{Membership, Party, Talk};
+use switchboard_store::{Membership, Message, Party, Talk};
 
 use super::caller::{admit, authenticate};
 use super::change::{answer, asked, change};
@@ -82,7 +82,7 @@ pub(super) async fn detail(
     Ok(hold(HttpResponse::Ok().json(body), permit))
 }
 
-/// A page of a conversation, newest first.
+/// A page of a conversation, newest first: of what is before a message, or of what follows one.
 #[utoipa::path(get, path = "/api/v1/conversations/{id}/messages", operation_id = "list_messages", tag = "conversations",
     params(("id" = ConversationId, Path), HistoryQuery),
     responses((status = 200, body = HistoryPage), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
@@ -95,15 +95,38 @@ pub(super) async fn history(
     let caller = authenticate(&node, &request).await?;
     let permit = admit(&node, &caller)?;
     let conversation = conversation_of(&path)?;
-    let (limit, before, reader) = (page_size(query.limit), query.before, caller.account);
+    let HistoryQuery { before, after, limit } = query.into_inner();
+    if before.is_some() && after.is_some() {
+        let sentence = "`before` and `after` cannot both be asked for";
+        return Err(ApiError::new(ErrorCode::InvalidField, sentence));
+    }
+    let (limit, reader) = (page_size(limit), caller.account);
     let found = node
-        .with_store(|store| async move { store.history(&reader, conversation, before, limit + 1).await })
+        .with_store(|store| async move {
+            match after {
+                Some(after) => store.history_after(&reader, conversation, after, limit + 1).await,
+                None => store.history(&reader, conversation, before, limit + 1).await,
+            }
+        })
         .await?
         .ok_or_else(missing)?;
+    let body = if after.is_some() { newer(found, limit) } else { older(found, limit) };
+    Ok(hold(HttpResponse::Ok().json(body), permit))
+}
+
+/// A page that may end early at its older end.
+fn older(found: Vec<Message>, limit: i64) -> HistoryPage {
     let (found, has_more) = fill(found, limit, bytes_of_message);
     let before = found.last().filter(|_| has_more).map(|message| message.id);
-    let messages = found.iter().map(data).collect();
-    Ok(hold(HttpResponse::Ok().json(HistoryPage { messages, before }), permit))
+    HistoryPage { messages: found.iter().map(data).collect(), before, after: None }
+}
+
+/// A page that may end early at its newer end.
+fn newer(mut found: Vec<Message>, limit: i64) -> HistoryPage {
+    found.reverse();
+    let (found, has_more) = fill(found, limit, bytes_of_message);
+    let after = found.last().filter(|_| has_more).map(|message| message.id);
+    HistoryPage { messages: found.iter().rev().map(data).collect(), before: None, after }
 }
 
 /// Marks what was received in a conversation as read, up to a message. Answers `message_read`.

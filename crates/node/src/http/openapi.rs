@@ -7,18 +7,21 @@ use utoipa::OpenApi;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 
-use super::{accounts, attachments, conversations, events, groups, live, messages, own, search, users};
+use super::{
+    accounts, attachments, conversations, events, groups, live, messages, own, profile, search, users,
+};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Switchboard", description = "Messages over HTTP. What a client and a node say to each other over a WebSocket is in the wire reference."),
     paths(
         accounts::register, accounts::log_in, accounts::log_out, accounts::ticket, accounts::me,
+        profile::set, profile::set_password,
         users::page, live::presence, live::typing, own::blocks, own::block, own::unblock, own::settings, own::set_settings,
         conversations::page, conversations::detail, conversations::history, conversations::read, conversations::set,
         groups::create, groups::set_title, groups::add_members, groups::set_role, groups::remove_member,
         messages::send, messages::edit, messages::read, messages::delete, messages::versions,
-        messages::react, messages::take_reaction_back, search::search,
+        messages::react, messages::take_reaction_back, search::mail, search::search,
         attachments::upload, attachments::download,
         events::poll, events::stream,
     ),

@@ -18,12 +18,15 @@ fn ended(revocation: Revocation, valid_from: Option<i64>) -> Ended {
 async fn each_revocation_ends_what_it_names() {
     let log_out = Revocation::Session { user: UserId(1), session: SessionId(7) };
     let user = Revocation::User(UserId(1));
+    let others = Revocation::Others { user: UserId(1), session: SessionId(7) };
     for (revocation, valid_from, expect) in [
         (log_out, None, [true, false, false, false]),
         (user, None, [true, true, true, false]),
         (user, Some(6), [true, true, true, false]),
         (user, Some(4), [true, true, true, false]),
         (user, Some(5), [false, false, false, false]),
+        (others, Some(6), [false, true, true, false]),
+        (others, Some(5), [false, false, false, false]),
         (Revocation::ApiKey(ApiKeyId(3)), None, [false, false, true, true]),
     ] {
         let revocations = revocations();

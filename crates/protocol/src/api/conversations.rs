@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::former::Direction;
 use crate::server_frame::User;
 use crate::{ConversationId, ConversationSettings, MessageData, MessageId, Role, Seq, Timestamp};
 
@@ -100,6 +101,21 @@ pub struct MessageVersion {
     pub until: Timestamp,
 }
 
+/// Query of `GET /api/v1/messages`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+pub struct MailQuery {
+    /// Only messages that were received, or only those that were sent; without it both.
+    #[serde(rename = "box")]
+    #[param(inline)]
+    pub direction: Option<Direction>,
+    /// Only messages in which these words stand, as in a search.
+    pub query: Option<String>,
+    /// Where to go on: the `before` of the page before.
+    pub before: Option<Seq>,
+    /// How many, from 1 to 200; without it, 50.
+    pub limit: Option<i64>,
+}
+
 /// Query of `GET /api/v1/search`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 pub struct SearchQuery {
@@ -111,10 +127,10 @@ pub struct SearchQuery {
     pub limit: Option<i64>,
 }
 
-/// A page of what was found.
+/// A page of a user's messages, or of what a search found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SearchPage {
-    /// Sent or received, newest first. May be none though there is a next page: each looks at a part of the mailbox.
+    /// Sent or received, newest first. Of a search there may be none though there is a next page: each looks at a part of the mailbox.
     pub messages: Vec<MessageData>,
     /// For the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]

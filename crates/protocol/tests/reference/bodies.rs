@@ -36,11 +36,13 @@ macro_rules! bodies {
 bodies! {
     "problem" problem::Problem { status, title, code, retry_after_ms }
     "events" events::Events<Value> { events, cursor, epoch }
-    "history" history::HistoryPage { messages, before }
+    "history" history::HistoryPage { messages, before, after }
     "register" api::Register { username, password, full_name }
     "login" api::Login { username, password }
     "ticket" api::Ticket { ticket, expires_at }
-    "me" api::Me { user = "id username full_name", role, epoch, cursor, unread_count }
+    "me" api::Me { user = "id username full_name", role, epoch, cursor, unread_count, has_password }
+    "new_profile" api::NewProfile { full_name }
+    "new_password" api::NewPassword { current_password, new_password }
     "users" api::UsersPage { users, after }
     "conversations" api::ConversationsPage { conversations, before }
     "conversation" api::ConversationDetail {
@@ -78,8 +80,8 @@ bodies! {
 
 /// Names the queries and their fields, in the same way, by the endpoints that take them.
 macro_rules! queries {
-    ($($heading:literal $module:ident::$query:ident { $($field:ident),* })*) => {
-        pub(crate) const QUERIES: &[(&str, &[&str])] = &[$(($heading, &[$(stringify!($field)),*])),*];
+    ($($heading:literal $module:ident::$query:ident { $($field:ident $(= $wire:literal)?),* })*) => {
+        pub(crate) const QUERIES: &[(&str, &[&str])] = &[$(($heading, &[$(wire!($field $($wire)?)),*])),*];
         pub(crate) const QUERY_TYPES: &[&str] =
             &[$(concat!(stringify!($module), "::", stringify!($query))),*];
 
@@ -89,9 +91,10 @@ macro_rules! queries {
 
 queries! {
     "`GET /api/v1/events`" events::EventsQuery { cursor, epoch, wait }
-    "`GET /api/v1/conversations/{id}/messages`" history::HistoryQuery { before, limit }
+    "`GET /api/v1/conversations/{id}/messages`" history::HistoryQuery { before, after, limit }
     "`GET /api/v1/users`" api::UsersQuery { query, after, limit }
     "`GET /api/v1/conversations`" api::ConversationsQuery { before, archived, limit }
+    "`GET /api/v1/messages`" api::MailQuery { direction = "box", query, before, limit }
     "`GET /api/v1/search`" api::SearchQuery { query, before, limit }
     "`GET /api/v1/presence`" api::PresenceQuery { user_ids }
     "`GET /messages/get/`" former::ListsQuery { limit, before }

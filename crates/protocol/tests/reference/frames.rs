@@ -132,8 +132,8 @@ macro_rules! objects {
 
 objects! {
     "A message" MessageData {
-        kind = "type", message_id, conversation_id, sender, sender_id, recipient_id, subject, content, created_at, is_read,
-        attachments, reply_to_id, mention_ids, edited_at, read_count, reactions
+        kind = "type", message_id, conversation_id, sender, sender_id, recipient_id, recipient, subject, content, created_at,
+        is_read, attachments, reply_to_id, mention_ids, edited_at, read_count, reactions
     }
     "An attachment" Attachment { id, filename, file_size, media_type, url, download_url }
     "A user" User { id, username, full_name }

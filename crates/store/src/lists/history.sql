@@ -4,11 +4,7 @@
 SELECT CAST(0 AS BIGINT), {shown}
 FROM (
     SELECT m.id FROM messages m
-    WHERE m.conversation_id = {2} AND m.id < {3} AND m.deleted_at IS NULL
-      AND m.id > (SELECT n.since FROM members n WHERE n.conversation_id = {2} AND n.user_id = {0})
-      AND (SELECT count(*) FROM mailbox_entries v
-           WHERE v.message_id = m.id AND v.mailbox_id = (SELECT b.id FROM mailboxes b WHERE b.owner_id = {0})
-             AND v.kind <= 5 AND v.kind + 0 <= 2 AND v.hidden_at IS NULL) > 0
+    WHERE m.conversation_id = {2} AND m.id < {3} AND {visible m}
     ORDER BY m.conversation_id DESC, m.id DESC LIMIT {4}
 ) e {messages m} e.id {m}
     {conversations c} m.conversation_id {c}

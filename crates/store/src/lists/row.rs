@@ -3,7 +3,7 @@
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use switchboard_protocol::{ConversationId, ConversationSettings, MessageId, Timestamp, UserId};
 
-use super::Person;
+use super::{Listed, Person};
 use crate::conversations::{Party, Talk};
 use crate::model::{FileLabel, Message, Send};
 use crate::queries::{display_name, mentions};
@@ -57,9 +57,11 @@ pub(crate) type MessageRow = (i64, Shown);
 pub(crate) type ListedColumns = (BigInt, ShownColumns, Text, Nullable<Text>, Nullable<Text>);
 pub(crate) type ListedRow = (i64, Shown, String, Option<String>, Option<String>);
 
-/// A position in the mailbox, and the message that was found there.
-pub(crate) type PlacedColumns = (BigInt, Nullable<ShownColumns>);
-pub(crate) type PlacedRow = (i64, Option<Shown>);
+/// A position in the mailbox, and the message that was found there; title of the group; user name and full name of the
+/// recipient.
+pub(crate) type PlacedColumns =
+    (BigInt, Nullable<ShownColumns>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
+pub(crate) type PlacedRow = (i64, Option<Shown>, Option<String>, Option<String>, Option<String>);
 
 /// How many are unread; the latest message; the conversation and its place; muted, archived, draft; of a group how many
 /// members and the title; of two the other.
@@ -102,6 +104,17 @@ pub(crate) fn message(row: Shown, reader: UserId) -> Option<Message> {
         read_count: Some(readers).filter(|_| own && recipient.is_none()),
         reactions: Vec::new(),
     })
+}
+
+/// The message of a row for a list that says whom it is to: what its group is called, or its recipient.
+pub(crate) fn listed(
+    row: Shown,
+    title: String,
+    (username, full_name): (Option<String>, Option<String>),
+    reader: UserId,
+) -> Option<Listed> {
+    let recipient_name = username.zip(full_name).map_or(title, |(name, full)| display_name(name, full));
+    Some(Listed { message: message(row, reader)?, recipient_name })
 }
 
 /// The conversation of a row, as `reader` sees it; none if a part cannot be read, or is not there.

@@ -18,14 +18,17 @@ pub(crate) trait List: 'static {
     /// What a row has.
     type Columns;
     /// SQL in which `{0}` stands for the first of the numbers, `{~0}` for the first of the words,
-    /// `{messages m} e.message_id {m}` for the message of that id, as `m`, `{shown}` for the columns of a message, and
-    /// `{seen e}` for whether the user is a member of its conversation since before the message of the entry `e`.
+    /// `{messages m} e.message_id {m}` for the message of that id, as `m`, `{shown}` for the columns of a message,
+    /// `{seen e}` for whether the user is a member of its conversation since before the message of the entry `e`, and
+    /// `{visible m}` for whether the message `m` of one conversation is there for them.
     const TEXT: &'static str;
 }
 
 pub(crate) struct ReceivedAndSent;
 pub(crate) struct LatestUnread;
 pub(crate) struct History;
+pub(crate) struct HistoryAfter;
+pub(crate) struct Mail;
 pub(crate) struct Search;
 pub(crate) struct UnreadUpTo;
 pub(crate) struct Conversations;
@@ -46,9 +49,19 @@ impl List for History {
     const TEXT: &'static str = include_str!("history.sql");
 }
 
+impl List for HistoryAfter {
+    type Columns = MessageColumns;
+    const TEXT: &'static str = include_str!("history_after.sql");
+}
+
+impl List for Mail {
+    type Columns = PlacedColumns;
+    const TEXT: &'static str = concat!(include_str!("mail.sql"), include_str!("found.sql"));
+}
+
 impl List for Search {
     type Columns = PlacedColumns;
-    const TEXT: &'static str = include_str!("search.sql");
+    const TEXT: &'static str = concat!(include_str!("search.sql"), include_str!("found.sql"));
 }
 
 impl List for UnreadUpTo {
@@ -71,6 +84,9 @@ const SHOWN: &str = include_str!("shown.sql");
 
 /// Whether the user is a member of an entry's conversation since before its message.
 const SEEN: &str = include_str!("seen.sql");
+
+/// Whether a message of one conversation is there for its member.
+const VISIBLE: &str = include_str!("visible.sql");
 
 /// A list with the numbers and words that it is asked for with.
 pub(crate) struct Statement<L, const N: usize> {
@@ -107,6 +123,7 @@ impl<L: List, const N: usize> Statement<L, N> {
                     match part.split_once(' ') {
                         None if part == "shown" => self.write(SHOWN, out)?,
                         Some(("seen", "e")) => self.write(SEEN, out)?,
+                        Some(("visible", "m")) => self.write(VISIBLE, out)?,
                         Some((table, alias)) => out.push_sql(&DB::begin(table, alias)),
                         None => out.push_sql(&DB::end(part)),
                     }

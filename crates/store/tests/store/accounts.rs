@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("an_api_key_acts_for_users_until_revoked", |store| an_api_key_acts_for_users(store).boxed()),
     ("a_disabled_user_loses_everything", |store| a_disabled_user_loses_everything(store).boxed()),
     ("an_imported_password_ends_what_was", |store| an_imported_password_ends_what_was(store).boxed()),
+    ("a_new_password_spares_one_session", |store| a_new_password_spares_one_session(store).boxed()),
     ("revocations_are_paged", |store| revocations_are_paged(store).boxed()),
     ("a_change_that_nobody_waits_for_is_whole", |store| a_change_that_nobody_waits_for(store).boxed()),
 ];
@@ -220,6 +221,38 @@ async fn a_disabled_user_loses_everything(store: Store) -> anyhow::Result<()> {
     assert_eq!(store.enable_user("nobody").await?, None);
     let enabled = account(&store, 1).await?;
     assert_eq!((enabled.disabled, enabled.tokens_valid_from), (false, disabled.tokens_valid_from));
+    Ok(())
+}
+
+async fn a_new_password_spares_one_session(store: Store) -> anyhow::Result<()> {
+    let user = UserId(1);
+    let spared = begin_session(&store, user, "spared", in_seconds(60)).await?;
+    begin_session(&store, user, "ended", in_seconds(60)).await?;
+    begin_session(&store, UserId(2), "of another", in_seconds(60)).await?;
+    store.create_ticket(&NewTicket { session: Some(spared), ..ticket("in-it") }).await?;
+    store.create_ticket(&ticket("of a token")).await?;
+    let before = account(&store, 1).await?;
+    assert!(!store.change_password(user, ("another", "new"), Some(spared)).await?);
+    assert_eq!((account(&store, 1).await?, revocations(&store).await?), (before.clone(), Vec::new()));
+    assert!(store.change_password(user, (PASSWORD_HASH, "new"), Some(spared)).await?);
+    assert_eq!(store.find_login("user1").await?.context("is there")?.1, Some("new".into()));
+    assert!(account(&store, 1).await?.tokens_valid_from > before.tokens_valid_from);
+    assert!(store.find_session("spared").await?.is_some() && store.redeem_ticket("in-it").await?.is_some());
+    assert_eq!((store.find_session("ended").await?, store.redeem_ticket("of a token").await?), (None, None));
+    assert!(store.find_session("of another").await?.is_some());
+    // Without one to be spared, none is.
+    assert!(store.change_password(user, ("new", "newer"), None).await?);
+    assert_eq!(store.find_session("spared").await?, None);
+    assert_eq!(
+        revocations(&store).await?,
+        [Revocation::Others { user, session: spared }, Revocation::User(user)]
+    );
+    store.disable_user("user1").await?;
+    assert!(!store.change_password(user, ("newer", "newest"), None).await?);
+    store.rename_user(UserId(2), "Bob").await?;
+    let renamed = account(&store, 2).await?;
+    assert_eq!((renamed.full_name.as_str(), renamed.has_password), ("Bob", true));
+    assert!(!store.account_of_external("issuer who", "").await?.has_password);
     Ok(())
 }
 

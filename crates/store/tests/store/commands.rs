@@ -495,6 +495,16 @@ async fn history_is_for_members(store: Store) -> anyhow::Result<()> {
     assert_eq!(page(1, Some(ids[2])).await?.context("a member")?.len(), 2);
     assert_eq!(page(1, Some(ids[0])).await?, Some(Vec::new()));
     assert_eq!(page(3, None).await?, None);
+    // Onwards come the next ones, and stand as ever.
+    let onwards = async |reader, after| -> anyhow::Result<_> {
+        let reader = store.find_account(UserId(reader)).await?.context("is there")?;
+        let page = store.history_after(&reader, message.conversation, after, 3).await?;
+        Ok(page.map(|page| page.iter().map(|message| message.id).collect::<Vec<_>>()))
+    };
+    assert_eq!(onwards(2, MessageId(0)).await?, Some(vec![ids[2], ids[1], ids[0]]));
+    assert_eq!(onwards(1, ids[2]).await?, Some(vec![ids[4], ids[3]]));
+    assert_eq!(onwards(1, ids[4]).await?, Some(Vec::new()));
+    assert_eq!(onwards(3, MessageId(0)).await?, None);
     Ok(())
 }
 

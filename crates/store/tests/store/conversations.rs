@@ -31,6 +31,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("history_shows_reactions", |store| history_shows_reactions(store).boxed()),
     ("groups_stand_among_conversations", |store| groups_stand_among_conversations(store).boxed()),
     ("words_are_found", |store| search::words_are_found(store).boxed()),
+    ("own_messages_are_a_list", |store| search::own_messages_are_a_list(store).boxed()),
     ("a_search_looks_at_so_many", |store| search::a_search_looks_at_so_many(store).boxed()),
     ("who_hears_of_what_one_does", |store| people::who_hears_of_what_one_does(store).boxed()),
     ("who_knows_whom", |store| people::who_knows_whom(store).boxed()),
@@ -55,6 +56,22 @@ async fn send_receipts(store: &Store, user: i64, send: bool) -> anyhow::Result<(
 async fn events(store: &Store, reader: &Account) -> anyhow::Result<Vec<Event>> {
     let entries = store.page(reader.mailbox, Seq(0), 200).await?;
     Ok(entries.into_iter().map(|entry| entry.event).collect())
+}
+
+/// All messages of a user, or those that a search finds, by three, so that one page is not all.
+async fn all_pages(store: &Store, reader: &Account, words: Option<&str>) -> anyhow::Result<Vec<Message>> {
+    let (mut all, mut before) = (Vec::new(), None);
+    loop {
+        let found = match words {
+            Some(words) => store.search(reader, None, words, before, 3).await?,
+            None => store.mail(reader, None, before, 3).await?,
+        };
+        all.extend(found.messages.into_iter().map(|listed| listed.message));
+        before = found.before;
+        if before.is_none() {
+            return Ok(all);
+        }
+    }
 }
 
 fn contents(messages: impl IntoIterator<Item = Message>) -> Vec<String> {
@@ -111,21 +128,13 @@ impl Scene {
         found.insert("log", contents(in_log));
         let history = store.history(&reader, self.group, None, 100).await?;
         found.insert("history", contents(history.into_iter().flatten()));
+        let onwards = store.history_after(&reader, self.group, MessageId(0), 100).await?;
+        found.insert("history onwards", contents(onwards.into_iter().flatten()));
         let lists = store.lists(&reader, None, 100).await?;
         let listed = lists.received.into_iter().chain(lists.sent).map(|listed| listed.message);
         found.insert("lists", contents(listed));
-        // They came by three, so that one page is not all.
-        let mut before = None;
-        let mut searched = Vec::new();
-        loop {
-            let found = store.search(&reader, "E", before, 3).await?;
-            searched.extend(found.messages);
-            before = found.before;
-            if before.is_none() {
-                break;
-            }
-        }
-        found.insert("search", contents(searched));
+        found.insert("search", contents(all_pages(store, &reader, Some("E")).await?));
+        found.insert("mail", contents(all_pages(store, &reader, None).await?));
         let (mut with_versions, mut with_files) = (Vec::new(), Vec::new());
         for (&(message, file), text) in self.messages.iter().zip(TEXTS) {
             if let Some(versions) = store.versions(&reader, message).await? {
@@ -300,7 +309,8 @@ async fn is_read(
     let talks = store.conversations(&reader, None, None, 10).await?;
     let last = talks.into_iter().find(|talk| talk.conversation == conversation).and_then(|talk| talk.last);
     assert_eq!(last.as_ref(), Some(&history));
-    let found = store.search(&reader, &history.content, None, 10).await?.messages;
+    let found = store.search(&reader, None, &history.content, None, 10).await?.messages;
+    let found: Vec<_> = found.into_iter().map(|listed| listed.message).collect();
     assert_eq!(found, std::slice::from_ref(&history));
     Ok((history.is_read, history.read_count))
 }
@@ -353,7 +363,7 @@ async fn history_shows_reactions(store: Store) -> anyhow::Result<()> {
         ("Us", "Us")
     );
     assert_eq!(lists.received[0].message.sender_name, "user2");
-    assert_eq!(store.search(&reader, "said", None, 10).await?.messages[0], history[1]);
+    assert_eq!(store.search(&reader, None, "said", None, 10).await?.messages[0].message, history[1]);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, UserId};
 use switchboard_store::Store;
 
 /// No page takes nearly as long; a reading of a million rows takes longer.
-const PAGE_TIME: Duration = Duration::from_millis(150);
+const PAGE_TIME: Duration = Duration::from_millis(200);
 
 /// Fills the mailbox of user 1, which is the second, and the conversation with user 2, up to `rows`.
 fn fill(from: i64, rows: i64) -> String {
@@ -57,11 +57,16 @@ async fn check_pages(store: &Store, rows: i64) -> anyhow::Result<()> {
     let reader = store.find_account(UserId(1)).await?.expect("is there");
     let history = store.history(&reader, ConversationId(1), before, 40).await?.unwrap_or_default();
     assert_eq!((history.len(), history[0].id), (40, MessageId(middle - 1)));
+    let after = MessageId(middle);
+    let history = store.history_after(&reader, ConversationId(1), after, 40).await?.unwrap_or_default();
+    assert_eq!((history.len(), history[0].id), (40, MessageId(middle + 40)));
     let up_to = MessageId(rows);
     let unread = store.unread_up_to(reader.id, reader.mailbox, ConversationId(1), up_to, 200).await?;
     assert_eq!(unread.map(|unread| unread.len()), Some(200.min(usize::try_from(rows)?)));
-    let found = store.search(&reader, "X", Some(Seq(middle)), 40).await?;
+    let found = store.search(&reader, None, "X", Some(Seq(middle)), 40).await?;
     assert_eq!((found.messages.len(), found.before), (40, Some(Seq(middle - 40))));
+    let mail = store.mail(&reader, None, Some(Seq(middle)), 40).await?;
+    assert_eq!((mail.messages.len(), mail.before), (40, Some(Seq(middle - 40))));
     let talks = store.conversations(&reader, None, None, 10).await?;
     assert_eq!(talks.iter().map(|talk| (talk.position, talk.unread)).collect::<Vec<_>>(), [(up_to, 100)]);
     assert_eq!(store.heads(&[MailboxId(2), MailboxId(3)]).await?.len(), 2);

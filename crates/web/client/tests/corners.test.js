@@ -108,6 +108,19 @@ test('nothing is sent in the name of another user who logged in meanwhile', asyn
   }
 });
 
+test('a refusal ends nothing while the credentials count, or nobody can tell', async () => {
+  const change = ({ fetch }) => ({
+    fetch: (url, init) => (url.pathname.endsWith('/odd') ? Response.json({ code: 'unauthorized' }, { status: 401 }) : fetch(url, init)),
+  });
+  const { clock, service, client } = await begin(1, { change });
+  for (const http of [false, true]) {
+    service.faults.http = http;
+    await assert.rejects(client.request('GET', '/odd'), { code: 'unauthorized' });
+    await clock.advance(1_000);
+    assert.equal(client.state.name, 'live');
+  }
+});
+
 test('a storage that fails once holds up nothing', async () => {
   let fails = { load: false, put: false };
   const change = spoiled({ load: () => fails.load && !(fails.load = false), put: (item) => fails.put && item.failure && !(fails.put = false) });

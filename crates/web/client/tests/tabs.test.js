@@ -113,6 +113,33 @@ test('a session that was ended elsewhere ends every page', async () => {
   assert.deepEqual(pages.map(({ client }) => client.state.name), ['signed out', 'signed out', 'signed out']);
 });
 
+test('where another user logs in, nothing is asked in their name, and every page ends at the next request', async () => {
+  for (const ask of [
+    (client) => client.request('GET', '/conversations'),
+    (client) => client.upload(new Blob(['x'])),
+    (client) => client.markRead({ message_id: 1 }),
+    (client) => client.logOut().then(() => Promise.reject({ code: 'unauthorized' })),
+  ]) {
+    for (const page of [0, 1]) {
+      const { clock, service, pages } = await begin(3);
+      service.user = { id: 2, username: 'bob', full_name: '' };
+      service.granted = [];
+      const refused = assert.rejects(ask(pages[page].client), { code: 'unauthorized' });
+      await clock.advance(1_000);
+      await refused;
+      assert.deepEqual(pages.map(({ client }) => client.state.name), ['signed out', 'signed out', 'signed out']);
+      assert.deepEqual([service.granted, service.sockets.size, clock.n_timers], [[], 0, 0]);
+      // What is asked too late is not answered as another's either.
+      const late = assert.rejects(pages[page].client.request('GET', '/conversations'), { code: 'unauthorized' });
+      await clock.advance(100);
+      await late;
+      pages[page].client.connect();
+      await clock.advance(1_000);
+      assert.deepEqual([pages[page].client.me.id, service.granted[0]], [2, 'GET /me as bob for anybody']);
+    }
+  }
+});
+
 test('a reset reaches every page once', async () => {
   const { clock, service, pages } = await begin(2);
   const resets = [0, 0];

@@ -90,11 +90,19 @@ export class Service {
   /** What happens to the next frames: 'lose' or 'repeat'. */
   frames = [];
   requests = [];
+  /** Those that counted, with the user whose they were, and whom the page named. */
+  granted = [];
   lastFile = 0;
   user = { id: 1, username: 'ann', full_name: '' };
   /** Tokens that have expired. */
   expired = new Set();
   delay = 5;
+  /** Who is not offline, and what was asked of presence: lists of users, or what somebody said of themselves. */
+  statuses = new Map();
+  asked = [];
+  /** Codes of errors for the next lists. */
+  watchRefusals = [];
+  limits = {};
 
   constructor(clock) {
     this.clock = clock;
@@ -133,7 +141,7 @@ export class Service {
 
   welcome(cursor) {
     return {
-      type: 'welcome', user: this.user, epoch: this.epoch, cursor, unread_count: 0, heartbeat_interval_ms: 25_000, limits: {},
+      type: 'welcome', user: this.user, epoch: this.epoch, cursor, unread_count: 0, heartbeat_interval_ms: 25_000, limits: this.limits,
     };
   }
 
@@ -159,14 +167,33 @@ export class Service {
     return this.entries.at(-1);
   }
 
+  presenceOf(users) {
+    this.asked.push(users);
+    return users.map((user_id) => ({ user_id, status: this.statuses.get(user_id) ?? 'offline' }));
+  }
+
+  /** The answers to a frame. */
+  watch({ user_ids, request_id }) {
+    const presence = this.presenceOf(user_ids);
+    const code = this.watchRefusals.shift();
+    if (code) return [{ type: 'error', code, error: code, request_id }];
+    return presence.map((each) => ({ type: 'presence', ...each }));
+  }
+
   async fetch(url, { method = 'GET', body, signal, headers = {} } = {}) {
     const path = url.pathname.replace('/api/v1', '');
     this.requests.push(`${method} ${path}`);
     await this.#travel(signal);
     if (this.faults.http) throw new TypeError('unreachable');
+    const { Authorization, 'Switchboard-User': named } = headers;
+    if (!Authorization && named !== undefined && named !== String(this.user.id)) return problem(401, 'unauthorized');
     if (this.faults.session) return problem(401, 'unauthorized');
-    if (this.expired.has(headers.Authorization?.slice('Bearer '.length))) return problem(401, 'token_expired');
+    if (this.expired.has(Authorization?.slice('Bearer '.length))) return problem(401, 'token_expired');
+    this.granted.push(`${method} ${path} as ${this.user.username} for ${named ?? 'anybody'}`);
     const cursor = Number(url.searchParams.get('cursor') ?? this.entries.length);
+    if (path === '/presence') {
+      return json(200, { presence: this.presenceOf(url.searchParams.get('user_ids').split(',').map(Number)) });
+    }
     const answer = this.#answer(method, path, { cursor, epoch: url.searchParams.get('epoch'), body, signal });
     await this.#travel(signal);
     return answer;
@@ -241,10 +268,12 @@ export function socketsTo(service) {
     onmessage = null;
     onclose = null;
     #isOpen = false;
+    #isClosed = false;
 
     constructor(url) {
       const { clock } = service;
       clock.setTimeout(() => {
+        if (this.#isClosed) return;
         if (service.faults.http || service.faults.sockets || service.faults.session) return this.onclose?.({ code: 1006 });
         this.#isOpen = true;
         service.sockets.add(this);
@@ -272,6 +301,8 @@ export function socketsTo(service) {
         if (!this.#isOpen || service.faults.silent) return;
         const frame = JSON.parse(text);
         if (frame.type === 'ping') return this.give({ type: 'pong' });
+        if (frame.type === 'watch_presence') for (const answer of service.watch(frame)) this.give(answer);
+        if (frame.type === 'set_presence') service.asked.push(frame.status);
         if (frame.type !== 'send_message') return;
         const answer = service.take(frame);
         if (answer.repeat || answer.type === 'error') this.give(answer);
@@ -279,6 +310,7 @@ export function socketsTo(service) {
     }
 
     close() {
+      this.#isClosed = true;
       this.#isOpen = false;
       service.sockets.delete(this);
     }
@@ -324,21 +356,37 @@ export class Browser {
         browser.#channels.delete(this);
       }
     }
+    let isFrozen = false;
+    /** What is due since it is frozen, by timer. */
+    const late = new Map();
     const environment = {
-      /** Whether the page says nothing to others and hears nothing of them. */
-      isFrozen: false,
+      /** Whether the page does nothing by itself, says nothing to others and hears nothing of them. */
+      get isFrozen() {
+        return isFrozen;
+      },
+      set isFrozen(is) {
+        isFrozen = is;
+        if (!is) for (const id of [...late.keys()]) late.get(id)?.();
+        late.clear();
+      },
       fetch: (url, init) => service.fetch(url, init),
       WebSocket: socketsTo(service),
-      setTimeout: (action, ms) => clock.setTimeout(action, ms),
-      clearTimeout: (id) => clock.clearTimeout(id),
+      setTimeout: (action, ms) => {
+        const id = clock.setTimeout(() => (isFrozen ? late.set(id, action) : action()), ms);
+        return id;
+      },
+      clearTimeout: (id) => {
+        late.delete(id);
+        clock.clearTimeout(id);
+      },
       now: () => clock.now,
       random: this.random,
       isOnline: () => this.isOnline,
       locks: tabs ? { request: (_name, options, held) => this.#request(options, held) } : undefined,
       BroadcastChannel: tabs ? Channel : undefined,
       openStorage: async () => this.#storage(shared),
-      watch: (woke, went) => {
-        const watcher = { woke, went };
+      watch: (woke, went, left) => {
+        const watcher = { woke, went, left };
         this.watchers.add(watcher);
         return () => this.watchers.delete(watcher);
       },

@@ -53,8 +53,8 @@ export type Environment = {
      */
     openStorage: (name: string) => Promise<import("./storage.js").Storage>;
     /**
-     * calls `woke` when the network is back or somebody
-     * looks at the page, `went` when the network is gone; gives a function that ends it
+     * calls `woke` when the network is back
+     * or somebody looks at the page, `went` when the network is gone, `left` when the page goes; gives a function that ends it
      */
-    watch: (woke: () => void, went: () => void) => (() => void);
+    watch: (woke: () => void, went: () => void, left: () => void) => (() => void);
 };

@@ -27,8 +27,11 @@ export class Api {
      * @param {Environment} environment
      * @param {(refused?: string) => Promise<string | undefined>} token what stands after `Bearer`, if there is another than one
      *   that was refused; nothing where a cookie says who asks
+     * @param {() => void} doubted a request was refused for want of credentials that count
      */
-    constructor(url: string, environment: Environment, token: (refused?: string) => Promise<string | undefined>);
+    constructor(url: string, environment: Environment, token: (refused?: string) => Promise<string | undefined>, doubted: () => void);
+    /** Whose requests these are, once that is known: the cookie may have become another one's meanwhile. @type {number | undefined} */
+    user: number | undefined;
     url: string;
     /** @param {string} path @param {RequestOptions['query']} [query] */
     address(path: string, query?: RequestOptions["query"]): URL;

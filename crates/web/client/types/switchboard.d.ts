@@ -9,6 +9,8 @@ export class Switchboard extends Emitter<Events> {
     me: Me | undefined;
     /** Messages received and not read. */
     unread: number;
+    /** What the service takes: by default, until a node said otherwise. */
+    limits: Limits;
     /** What is on its way, in the order of writing. @returns {readonly Outgoing[]} */
     get outbox(): readonly Outgoing[];
     /**
@@ -60,18 +62,29 @@ export class Switchboard extends Emitter<Events> {
         conversation_id: number;
     }, isTyping?: boolean): void;
     /**
-     * A page of a conversation, the newest messages first.
+     * Wants to know of these users whether they are there, in place of those whom this page named before: a `presence` of each
+     * is told, and one of each change.
+     *
+     * @param {number[]} userIds all pages of a browser watch 1000 at most: those whom a page named last go first
+     */
+    watchPresence(userIds: number[]): void;
+    /** Says whether somebody is at this page, as it is at first. Where nobody is at any page, this user is `away`. @param {boolean} isPresent */
+    setPresent(isPresent: boolean): void;
+    /**
+     * A page of a conversation, the newest messages first: the latest, those before a message, or those that follow one.
      *
      * @param {number} conversationId
-     * @param {{before?: number, limit?: number}} [options] `before` of the page before
-     * @returns {Promise<{messages: Message[], before?: number}>}
+     * @param {{before?: number, after?: number, limit?: number}} [options] `before` or `after` of the page next to it
+     * @returns {Promise<{messages: Message[], before?: number, after?: number}>}
      */
-    history(conversationId: number, { before, limit }?: {
+    history(conversationId: number, { before, after, limit }?: {
         before?: number;
+        after?: number;
         limit?: number;
     }): Promise<{
         messages: Message[];
         before?: number;
+        after?: number;
     }>;
     /**
      * Uploads a file by itself. `send` does that for the files of a message.
@@ -117,6 +130,7 @@ export type User = {
  */
 export type Me = User & {
     role: string;
+    has_password?: boolean;
     epoch: string;
     cursor: number;
     unread_count: number;
@@ -130,6 +144,32 @@ export type Attachment = {
     file_size: number;
     media_type: string;
     url: string;
+};
+/**
+ * what the service takes; more of it is refused
+ */
+export type Limits = {
+    frame_bytes: number;
+    /**
+     * in UTF-8
+     */
+    content_bytes: number;
+    /**
+     * Unicode scalar values
+     */
+    subject_chars: number;
+    /**
+     * of a message
+     */
+    attachments: number;
+    /**
+     * of a file
+     */
+    attachment_bytes: number;
+    /**
+     * on average
+     */
+    messages_per_second: number;
 };
 /**
  * as the wire reference has it
@@ -157,6 +197,10 @@ export type Outgoing = import("./outbox.js").Outgoing;
  * A frame of the wire reference. One with `seq` and without `repeat` is an entry of the mailbox.
  */
 export type Environment = import("./environment.js").Environment;
+/**
+ * A frame of the wire reference. One with `seq` and without `repeat` is an entry of the mailbox.
+ */
+export type Place = import("./presence.js").Place;
 /**
  * How things stand with the service.
  *
@@ -230,10 +274,12 @@ export type Draft = {
     files?: Blob[] | undefined;
 };
 /**
- * `entry`: each entry, once, in order. `reset`: load anew what was loaded. `outbox`: what is on
- *   its way, in order. `progress`: of the files of an outgoing message, in bytes
+ * `me`: it is known who this is, and `send` works; entries come after it.
+ *   `entry`: each entry, once, in order. `reset`: load anew what was loaded. `outbox`: what is on its way, in order.
+ *   `progress`: of the files of an outgoing message, in bytes
  */
 export type Events = {
+    me: Me;
     state: State;
     entry: Frame;
     reset: undefined;

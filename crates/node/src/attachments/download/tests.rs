@@ -129,6 +129,11 @@ async fn no_browser_takes_a_file_for_a_page() {
         (b"%PDF-1.7", "application/octet-stream"),
         (b"\x89PNG\r\n\x1a\n", "image/png"),
         (b"GIF89a", "image/gif"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "image/jpeg"),
+        (b"RIFF\x1a\0\0\0WEBPVP8 ", "image/webp"),
+        (b"BM\x1a\0\0\0\0\0\0\0", "application/octet-stream"),
+        (b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "application/octet-stream"),
+        (b"<?xml version=\"1.0\"?><a/>", "application/octet-stream"),
     ] {
         let file = stored(&files, bytes, "a.html").await;
         let answer = ask(&files, &file, Method::GET, &["Range: bytes=0-"]).await;
