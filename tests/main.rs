@@ -96,9 +96,20 @@ fn main() {
     for test in modules.into_iter().flatten() {
         for pair in test.pairs {
             let runtime = Arc::clone(&runtime);
-            let trial = Trial::test(format!("{pair:?}::{}", test.name), move || run(&runtime, test, *pair));
+            let trial = Trial::test(format!("{pair:?}::{}", test.name), move || {
+                run(&runtime, test, *pair, test.settings)
+            });
             trials.push(trial.with_ignored_flag(without_servers && *pair == Pair::PostgresRedis));
         }
+    }
+    // What is said of sessions holds on each transport.
+    for test in [drain::TESTS, frames::TESTS, resume::TESTS].into_iter().flatten() {
+        let (runtime, pair) = (Arc::clone(&runtime), test.pairs[0]);
+        let trial = Trial::test(format!("{pair:?}::actix_ws::{}", test.name), move || {
+            let settings = [test.settings, &[("SWITCHBOARD_SERVER__TRANSPORT", "actix-ws")]].concat();
+            run(&runtime, test, pair, &settings)
+        });
+        trials.push(trial.with_ignored_flag(without_servers && pair == Pair::PostgresRedis));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -109,9 +120,14 @@ pub(crate) fn tell(line: std::fmt::Arguments<'_>) {
     let _ = std::io::Write::write_fmt(&mut std::io::stdout().lock(), format_args!("  {line}\n"));
 }
 
-fn run(runtime: &tokio::runtime::Runtime, test: &Test, pair: Pair) -> Result<(), Failed> {
+fn run(
+    runtime: &tokio::runtime::Runtime,
+    test: &Test,
+    pair: Pair,
+    settings: &[(&str, &str)],
+) -> Result<(), Failed> {
     let result = runtime.block_on(async {
-        let cluster = Cluster::start(pair, test.settings).await?;
+        let cluster = Cluster::start(pair, settings).await?;
         (test.run)(cluster).await
     });
     // With what caused it.

@@ -80,6 +80,10 @@ impl Cluster {
             ("SWITCHBOARD_LIMITS__MESSAGES_BURST", "1000000".to_owned()),
             ("SWITCHBOARD_SERVER__DRAIN_QUIET_SECONDS", "0".to_owned()),
         ];
+        // `SWITCHBOARD_TEST_TRANSPORT=actix-ws` runs everything on the other one.
+        if let Ok(transport) = std::env::var("SWITCHBOARD_TEST_TRANSPORT") {
+            environment.push(("SWITCHBOARD_SERVER__TRANSPORT", transport));
+        }
         if pair == Pair::PostgresRedis {
             let server = tokio::task::block_in_place(servers::Postgres::start)?;
             environment.push(("DATABASE_URL", server.create_database("switchboard")?));

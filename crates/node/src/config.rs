@@ -24,7 +24,7 @@ use thiserror::Error;
 
 pub use sections::{
     AttachmentsConfig, AuthConfig, ChannelLayerConfig, LimitsConfig, LogConfig, LogFormat, MessagesConfig,
-    ServerConfig, StoreConfig,
+    ServerConfig, SocketTransport, StoreConfig,
 };
 
 /// The file of defaults, for `--help` and the manual.

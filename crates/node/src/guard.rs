@@ -4,7 +4,7 @@
 //! announces 2^40 bytes and streams them fills the memory. [`FrameGuard`] stands between the request's payload
 //! and the codec: it reads the headers of frames as they pass, leaves the payloads alone, and ends the stream
 //! before the first frame that goes over the limit. The session then finds [`GuardState::has_overflowed`] and
-//! closes with 1009. It also keeps the time of the last byte, which is what tells a silent peer from a quiet one.
+//! closes with 1009. [`Gate`] does the same where a session has the socket itself. It also keeps the time of the last byte, which is what tells a silent peer from a quiet one.
 
 mod frames;
 
@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::error::PayloadError;
 use actix_web::{FromRequest, HttpRequest, dev, web};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, Stream};
 use tokio::time::Instant;
 
@@ -110,6 +110,42 @@ where
             }
         }
         Poll::Ready(None)
+    }
+}
+
+/// The same for bytes that are read straight from a socket.
+#[derive(Debug)]
+pub struct Gate {
+    frames: Frames,
+    has_overflowed: bool,
+}
+
+impl Gate {
+    /// `limit` as for [`FrameGuard::new`].
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { frames: Frames::new(limit), has_overflowed: false }
+    }
+
+    /// Adds to `passed` what of a chunk may go on now, and nothing ever after an overflow.
+    pub fn pass(&mut self, chunk: &[u8], passed: &mut BytesMut) {
+        if self.has_overflowed {
+            return;
+        }
+        let (held, n_held) = self.frames.copy_of_header();
+        let read = self.frames.read(chunk);
+        self.has_overflowed = matches!(read, Passed::UntilOverflow(_));
+        let (Passed::Until(end) | Passed::UntilOverflow(end)) = read;
+        if end > 0 {
+            passed.extend_from_slice(&held[..n_held]);
+            passed.extend_from_slice(&chunk[..end]);
+        }
+    }
+
+    /// Whether a frame or message went over the limit.
+    #[must_use]
+    pub fn has_overflowed(&self) -> bool {
+        self.has_overflowed
     }
 }
 

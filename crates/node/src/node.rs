@@ -114,7 +114,8 @@ impl RunningNode {
         chores::start(&node, &backend);
         let routes = if operators.is_some() { routes } else { all_routes };
         let n_workers = config.server.n_workers();
-        let sockets = Sockets::serve(Arc::clone(&node), clients, n_workers, routes).await?;
+        let transport = config.server.transport;
+        let sockets = Sockets::serve(Arc::clone(&node), clients, n_workers, transport, routes).await?;
         let operators = match operators {
             Some(listener) => Some(Sockets::serve_operators(Arc::downgrade(&node), listener).await?),
             None => None,

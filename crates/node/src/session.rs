@@ -23,7 +23,7 @@ use switchboard_protocol::{
 };
 use switchboard_store::{Account, Head};
 use tokio::time::{Instant, sleep_until};
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 pub(crate) use self::record::Record;
 use self::requests::{PresenceRequest, Requests, Taken};
@@ -35,6 +35,7 @@ use crate::drain::Share;
 use crate::ephemeral::{Notice, Word, author};
 use crate::feed::{Feed, Step};
 use crate::http::caller::time_until;
+use crate::hub::Item;
 use crate::limits::HandshakePlace;
 use crate::packet::{frame_type, text};
 use crate::revocations::Lease;
@@ -119,7 +120,8 @@ async fn turn_away<T: Transport>(mut transport: T, code: CloseCode) -> CloseCode
         _ => ServerFrame::Error(ErrorFrame::new(ErrorCode::StoreUnavailable, "the store is out of reach")),
     };
     if let Ok(frame) = text(&why) {
-        let _gone = transport.send(frame).await;
+        transport.push(frame);
+        let _gone = transport.flush().await;
     }
     transport.close(code).await;
     code
@@ -193,19 +195,26 @@ impl<'a, T: Transport> Session<'a, T> {
             return code;
         }
         // Waited for once, and not anew for each frame.
-        let drain = &self.node.drain;
+        let (drain, lease) = (&self.node.drain, self.lease);
         let (mut draining, mut leaving) = (pin!(drain.begun()), pin!(drain.leave(self.share)));
+        let (mut ended, mut timer) = (pin!(lease.ended()), pin!(sleep_until(self.heartbeat.due)));
         loop {
             self.pause = self.pause.filter(|until| *until > Instant::now());
             let others = [self.notices.due(), self.writers.due(), self.pause].into_iter().flatten().min();
             let due = self.heartbeat.due.min(others.unwrap_or(self.expiry)).min(self.expiry);
+            if timer.deadline() != due {
+                timer.as_mut().reset(due);
+            }
             let result = tokio::select! {
                 () = &mut draining, if !self.is_told => self.tell().await,
                 () = &mut leaving, if self.is_told => Err(CloseCode::Restart),
-                () = self.lease.ended() => Err(CloseCode::Revoked),
+                () = &mut ended => Err(CloseCode::Revoked),
                 step = self.feed.next() => self.forward(step).await,
                 told = self.watching.next(self.lease) => match told {
-                    Told::Presence(frames) => self.send_all(frames).await,
+                    Told::Presence(frames) => {
+                        frames.into_iter().for_each(|frame| self.say_text(frame));
+                        self.flush().await
+                    }
                     Told::Refused(refusal) => self.send(&refusal).await,
                 },
                 Some(answer) = self.requests.answers.next(), if !self.requests.answers.is_empty() => {
@@ -214,7 +223,7 @@ impl<'a, T: Transport> Session<'a, T> {
                 inbound = self.transport.receive(), if self.pause.is_none() && self.requests.take_more() => {
                     self.take(inbound).await
                 }
-                () = sleep_until(due) => self.on_time().await,
+                () = &mut timer => self.on_time().await,
             };
             if let Err(code) = result {
                 return code;
@@ -229,31 +238,39 @@ impl<'a, T: Transport> Session<'a, T> {
     }
 
     async fn send(&mut self, frame: &ServerFrame) -> Result<(), CloseCode> {
-        if let ServerFrame::Error(error) = frame {
-            self.node.metrics.errors_sent.of(error.code.as_str()).inc();
-        }
-        self.send_text(text(frame).map_err(|_not_json| CloseCode::Internal)?).await
-    }
-
-    async fn send_all(&mut self, frames: Vec<ByteString>) -> Result<(), CloseCode> {
-        for frame in frames {
-            self.send_text(frame).await?;
-        }
-        Ok(())
+        self.say(frame)?;
+        self.flush().await
     }
 
     async fn send_text(&mut self, frame: ByteString) -> Result<(), CloseCode> {
-        self.write(frame.clone()).await?;
-        self.node.metrics.frame_sent(&frame);
+        self.say_text(frame);
+        self.flush().await
+    }
+
+    /// Has a frame written with the next flush.
+    fn say(&mut self, frame: &ServerFrame) -> Result<(), CloseCode> {
+        if let ServerFrame::Error(error) = frame {
+            self.node.metrics.errors_sent.of(error.code.as_str()).inc();
+        }
+        self.say_text(text(frame).map_err(|_not_json| CloseCode::Internal)?);
         Ok(())
     }
 
-    /// Writes, unless it is to leave or the credentials end first: a slow client must not hold that up.
-    async fn write(&mut self, frame: ByteString) -> Result<(), CloseCode> {
+    fn say_text(&mut self, frame: ByteString) {
+        self.node.metrics.frame_sent(&frame);
+        self.push(frame);
+    }
+
+    fn push(&mut self, frame: ByteString) {
         self.record.frames_out += 1;
+        self.transport.push(frame);
+    }
+
+    /// Writes what was pushed, unless it is to leave or the credentials end first: a slow client must not hold that up.
+    async fn flush(&mut self) -> Result<(), CloseCode> {
         tokio::select! {
             biased;
-            result = self.transport.send(frame) => result,
+            result = self.transport.flush() => result,
             () = self.node.drain.leave(self.share) => Err(CloseCode::Restart),
             () = self.lease.ended() => Err(CloseCode::Revoked),
             () = sleep_until(self.expiry) => Err(CloseCode::CredentialsExpired),
@@ -262,17 +279,7 @@ impl<'a, T: Transport> Session<'a, T> {
 
     async fn forward(&mut self, step: Step) -> Result<(), CloseCode> {
         match step {
-            Step::Items(items) => {
-                self.confirm().await?;
-                for item in items {
-                    self.notices.learn(item.seq, item.unread);
-                    let span = delivery(item.origin.trace.as_deref());
-                    self.write(item.frame.clone()).instrument(span).await?;
-                    self.node.metrics.entry_sent(&item.frame, &item.origin);
-                    self.learn(&item.frame).await?;
-                }
-                self.notify_unread().await
-            }
+            Step::Items(items) => self.forward_items(items).await,
             Step::Ephemeral(notices) => self.pass_on(notices).await,
             Step::Reset(cursor) => {
                 self.notices.reset(cursor);
@@ -283,8 +290,24 @@ impl<'a, T: Transport> Session<'a, T> {
         }
     }
 
+    /// In one write, if the client takes it.
+    async fn forward_items(&mut self, items: VecDeque<Item>) -> Result<(), CloseCode> {
+        self.confirm().await?;
+        let traces = items.iter().filter_map(|item| item.origin.trace.as_deref());
+        let _until_written: Vec<Span> = traces.map(|trace| delivery(Some(trace))).collect();
+        for item in &items {
+            self.notices.learn(item.seq, item.unread);
+            self.push(item.frame.clone());
+            self.learn(&item.frame)?;
+        }
+        self.say_unread()?;
+        self.flush().await?;
+        items.iter().for_each(|item| self.node.metrics.entry_sent(&item.frame, &item.origin));
+        Ok(())
+    }
+
     /// What an entry says of those who write, and of whom may be watched.
-    async fn learn(&mut self, frame: &str) -> Result<(), CloseCode> {
+    fn learn(&mut self, frame: &str) -> Result<(), CloseCode> {
         if frame_type(frame) == "group_changed" {
             self.watching.check_soon();
         }
@@ -292,7 +315,7 @@ impl<'a, T: Transport> Session<'a, T> {
             && let Some(writer) = author(frame)
             && self.writers.forget(writer)
         {
-            self.send(&stopped(writer)).await?;
+            self.say(&stopped(writer))?;
         }
         Ok(())
     }
@@ -310,17 +333,17 @@ impl<'a, T: Transport> Session<'a, T> {
             if let Word::Writing(writing, frame) = notice.word
                 && self.writers.learn(writing)
             {
-                self.send_text(frame).await?;
+                self.say_text(frame);
                 self.node.metrics.ephemeral.of("delivered").inc();
             }
         }
-        Ok(())
+        self.flush().await
     }
 
     /// Says that those have stopped of whom nothing more was heard.
-    async fn end_writing(&mut self) -> Result<(), CloseCode> {
+    fn end_writing(&mut self) -> Result<(), CloseCode> {
         while let Some(writer) = self.writers.take_overdue() {
-            self.send(&stopped(writer)).await?;
+            self.say(&stopped(writer))?;
         }
         Ok(())
     }
@@ -335,11 +358,9 @@ impl<'a, T: Transport> Session<'a, T> {
         }
     }
 
-    async fn notify_unread(&mut self) -> Result<(), CloseCode> {
+    fn say_unread(&mut self) -> Result<(), CloseCode> {
         match self.notices.take() {
-            Some(unread_count) => {
-                self.send(&ServerFrame::UnreadCount { unread_count, request_id: None }).await
-            }
+            Some(unread_count) => self.say(&ServerFrame::UnreadCount { unread_count, request_id: None }),
             None => Ok(()),
         }
     }
@@ -417,8 +438,9 @@ impl<'a, T: Transport> Session<'a, T> {
                 () = self.node.drain.leave(self.share) => return Err(CloseCode::Restart),
             }
         }
-        self.end_writing().await?;
-        self.notify_unread().await
+        self.end_writing()?;
+        self.say_unread()?;
+        self.flush().await
     }
 
     /// Says what is left to say, and closes.
@@ -431,9 +453,11 @@ impl<'a, T: Transport> Session<'a, T> {
             }
             _ => None,
         };
+        // Else the client has it by its cursor later.
+        self.transport.abandon();
         if let Some(Ok(frame)) = last.map(|frame: ServerFrame| text(&frame)) {
-            let unhurried = tokio::time::timeout(Duration::from_secs(1), self.transport.send(frame));
-            let _gone = unhurried.await;
+            self.transport.push(frame);
+            let _gone = tokio::time::timeout(Duration::from_secs(1), self.transport.flush()).await;
         }
         self.transport.close(code).await;
     }

@@ -22,6 +22,9 @@ pub struct ServerConfig {
     /// Threads that serve sockets; 0 means one for each core. See [`ServerConfig::n_workers`].
     #[serde(deserialize_with = "values::integer::<_, _, 0, 1024>")]
     pub workers: usize,
+    /// What carries a WebSocket.
+    #[serde(deserialize_with = "values::transport")]
+    pub transport: SocketTransport,
     /// Where operators read health and metrics; none means at `listen`, with everybody else.
     #[serde(deserialize_with = "values::admin_listen")]
     pub admin_listen: Option<SocketAddr>,
@@ -43,6 +46,15 @@ pub struct ServerConfig {
     /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
     #[serde(deserialize_with = "addresses::networks")]
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// What carries a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketTransport {
+    /// The session is on the socket itself.
+    Direct,
+    /// It is behind the buffers of the HTTP server.
+    ActixWs,
 }
 
 /// Section `store`.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-use super::{LogFormat, MIN_JWT_SECRET_BYTES};
+use super::{LogFormat, MIN_JWT_SECRET_BYTES, SocketTransport};
 use crate::auth::ISSUER;
 
 /// An integer from `MIN` to `MAX`.
@@ -138,6 +138,15 @@ pub(super) fn log_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<L
     checked(deserializer, "`pretty` or `json`", |text| match text {
         "pretty" => Some(LogFormat::Pretty),
         "json" => Some(LogFormat::Json),
+        _ => None,
+    })
+}
+
+/// What carries a WebSocket.
+pub(super) fn transport<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketTransport, D::Error> {
+    checked(deserializer, "`direct` or `actix-ws`", |text| match text {
+        "direct" => Some(SocketTransport::Direct),
+        "actix-ws" => Some(SocketTransport::ActixWs),
         _ => None,
     })
 }

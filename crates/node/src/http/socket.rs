@@ -12,9 +12,11 @@ use utoipa::IntoParams;
 
 use super::caller::{admit, authenticate_opening, enter, told_address};
 use super::{NodeData, cursor};
+use crate::limits::{ConnectionPermit, HandshakePlace};
 use crate::problem::ApiError;
 use crate::session::{self, Opening};
-use crate::transport::ActixWebSocket;
+use crate::state::Node;
+use crate::transport::{ActixWebSocket, Transport, Upgrade};
 
 /// What opens a WebSocket or an event stream beside the head of the request.
 #[derive(Deserialize, IntoParams)]
@@ -46,18 +48,36 @@ pub(super) async fn connect(
     let permit = admit(&node, &caller)?;
     let lease = caller.lease(&node);
     let cursor = cursor(&query, &caller.account);
-    let (response, transport) =
-        ActixWebSocket::upgrade(&request, body).map_err(|_no_handshake| no_handshake())?;
     let address = told_address(&node, &request);
     let opening = Opening { account: caller.account, expires_at: caller.expires_at, lease, cursor, address };
-    let node = Arc::clone(&node);
+    let session = (Arc::clone(node.get_ref()), opening, place, permit);
+    match Upgrade::of(&request) {
+        Some(upgrade) => {
+            let (response, socket) = upgrade.agree(&request).map_err(|_no_handshake| no_handshake())?;
+            spawn(session, async { socket.await.ok() });
+            Ok(response)
+        }
+        None => {
+            let (response, transport) =
+                ActixWebSocket::upgrade(&request, body).map_err(|_no_handshake| no_handshake())?;
+            spawn(session, async { Some(transport) });
+            Ok(response)
+        }
+    }
+}
+
+/// Serves a session when its transport is there, which it never is for a client that has gone meanwhile.
+fn spawn<T: Transport + 'static>(
+    (node, opening, place, permit): (Arc<Node>, Opening, HandshakePlace, ConnectionPermit),
+    transport: impl Future<Output = Option<T>> + 'static,
+) {
     let sessions = node.sessions.clone();
     rt::spawn(sessions.track_future(async move {
+        let Some(transport) = transport.await else { return };
         let _open = node.metrics.session_opened("websocket");
         session::run(&node, transport, opening, place).await;
         drop(permit);
     }));
-    Ok(response)
 }
 
 fn no_handshake() -> ApiError {

@@ -1,11 +1,12 @@
 //! A session's live queue: the hub puts packets in on its runtime, the session takes them out on its worker.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use bytestring::ByteString;
 use switchboard_protocol::Seq;
-use tokio::sync::Notify;
 
 use crate::ephemeral::{Notice, author};
 use crate::metrics::Metrics;
@@ -59,7 +60,6 @@ pub struct Outlet {
     limit: usize,
     /// Held for a push or a take, never across an await.
     state: Mutex<State>,
-    changed: Notify,
     metrics: Arc<Metrics>,
 }
 
@@ -70,6 +70,8 @@ struct State {
     bytes: usize,
     lagged: bool,
     closed: bool,
+    /// The session, if it waits.
+    waiting: Option<Waker>,
 }
 
 /// What an item costs besides its text.
@@ -77,7 +79,7 @@ const ITEM_BYTES: usize = 96;
 
 impl Outlet {
     pub(crate) fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
-        Self { limit, state: Mutex::default(), changed: Notify::new(), metrics }
+        Self { limit, state: Mutex::default(), metrics }
     }
 
     /// Adds an item. Whether the outlet takes more.
@@ -101,9 +103,8 @@ impl Outlet {
             self.let_go(&mut state);
         }
         let takes_more = !state.lagged;
-        drop(state);
         if !sabotaged!("swap_two") {
-            self.changed.notify_one();
+            wake(state);
         }
         takes_more
     }
@@ -121,14 +122,14 @@ impl Outlet {
             return;
         }
         state.notices.push_back(notice.clone());
-        drop(state);
-        self.changed.notify_one();
+        wake(state);
     }
 
     /// Sends the session back to paging.
     pub(super) fn lag(&self) {
-        self.let_go(&mut self.lock());
-        self.changed.notify_one();
+        let mut state = self.lock();
+        self.let_go(&mut state);
+        wake(state);
     }
 
     /// The session has left.
@@ -165,22 +166,35 @@ impl Outlet {
     /// # Cancel safety
     /// Nothing is lost.
     pub(crate) async fn take(&self) -> Result<Taken, Lagged> {
-        loop {
-            {
-                let mut state = self.lock();
-                if state.lagged {
-                    return Err(Lagged);
-                }
-                if !state.items.is_empty() {
-                    return Ok(Taken::Items(self.take_all(&mut state)));
-                }
-                if !state.notices.is_empty() {
-                    return Ok(Taken::Notices(std::mem::take(&mut state.notices)));
-                }
-            }
-            // A push since then has left its permit.
-            self.changed.notified().await;
+        poll_fn(|context| self.poll_take(context)).await
+    }
+
+    /// One session takes, so there is one waker.
+    fn poll_take(&self, context: &mut Context<'_>) -> Poll<Result<Taken, Lagged>> {
+        let mut state = self.lock();
+        if state.lagged {
+            return Poll::Ready(Err(Lagged));
         }
+        if !state.items.is_empty() {
+            return Poll::Ready(Ok(Taken::Items(self.take_all(&mut state))));
+        }
+        if !state.notices.is_empty() {
+            return Poll::Ready(Ok(Taken::Notices(std::mem::take(&mut state.notices))));
+        }
+        match &mut state.waiting {
+            Some(waker) => waker.clone_from(context.waker()),
+            None => state.waiting = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+/// Wakes the session if it waits, with the lock let go of first.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waiting = state.waiting.take();
+    drop(state);
+    if let Some(waker) = waiting {
+        waker.wake();
     }
 }
 

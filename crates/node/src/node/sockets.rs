@@ -1,13 +1,15 @@
 //! The sockets: an actix system on a thread of its own, whose workers are threads beside it.
 
-use std::any::Any;
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_http::HttpService;
+use actix_server::{Server, ServerHandle};
+use actix_service::map_config;
+use actix_web::dev::AppConfig;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpServer, rt, web};
@@ -16,13 +18,18 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::config::SocketTransport;
 use crate::http;
 use crate::state::Node;
+use crate::transport::upgrades;
 
 /// How long the kernel waits for a peer that takes nothing: longer than a session, which knows what to call it.
 const KERNEL_STALL: Duration = Duration::from_secs(40);
 /// From the last byte of an answer that was handed over until it is in the kernel's hands.
 const LAST_BYTES: Duration = Duration::from_millis(50);
+
+/// How long a client may take over the end of a connection that is being closed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What listens on one address.
 pub(super) struct Sockets {
@@ -36,6 +43,7 @@ impl Sockets {
         node: Arc<Node>,
         listener: TcpListener,
         n_workers: usize,
+        transport: SocketTransport,
         routes: fn(&mut web::ServiceConfig),
     ) -> io::Result<Self> {
         Self::start("sockets", move || {
@@ -44,12 +52,24 @@ impl Sockets {
                 let (log, track) = (from_fn(http::log), from_fn(http::track));
                 App::new().wrap(track).wrap(headers()).wrap(log).app_data(node.clone()).configure(routes)
             };
-            let server = HttpServer::new(app)
-                .workers(n_workers)
-                .max_connections(usize::MAX)
-                .tcp_nodelay(true)
-                .on_connect(|connection, _data| let_go_when_stalled(connection));
-            Ok(server.disable_signals().listen(listener)?.run())
+            let server = Server::build().workers(n_workers).max_concurrent_connections(usize::MAX);
+            let server = server.disable_signals();
+            let server = match transport {
+                SocketTransport::Direct => server.listen("clients", listener, move || {
+                    let service = HttpService::build().client_disconnect_timeout(LAST_WORDS);
+                    let service = service.on_connect_ext(|stream, _data| prepare(stream));
+                    service
+                        .upgrade(upgrades(app.clone()))
+                        .h1(map_config(app(), |_| AppConfig::default()))
+                        .tcp()
+                }),
+                SocketTransport::ActixWs => server.listen("clients", listener, move || {
+                    let service = HttpService::build().client_disconnect_timeout(LAST_WORDS);
+                    let service = service.on_connect_ext(|stream, _data| prepare(stream));
+                    service.h1(map_config(app(), |_| AppConfig::default())).tcp()
+                }),
+            };
+            Ok(server?.run())
         })
         .await
     }
@@ -103,12 +123,12 @@ fn headers() -> DefaultHeaders {
     DefaultHeaders::new().add((CACHE_CONTROL, "no-store")).add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
 }
 
-/// Has the kernel end a connection whose peer takes nothing, whatever was being sent to it: a session can stop
-/// waiting for such a peer, but only this gives its memory back.
-fn let_go_when_stalled(connection: &dyn Any) {
+/// Has small frames leave at once, and the kernel end a connection whose peer takes nothing, whatever was being sent to
+/// it: a session can stop waiting for such a peer, but only this gives its memory back.
+fn prepare(stream: &TcpStream) {
+    // What fails here is a connection that is gone.
+    let _gone = stream.set_nodelay(true);
     // Elsewhere the peer stays until it answers or resets.
     #[cfg(target_os = "linux")]
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-        let _unsupported = SockRef::from(stream).set_tcp_user_timeout(Some(KERNEL_STALL));
-    }
+    let _unsupported = SockRef::from(stream).set_tcp_user_timeout(Some(KERNEL_STALL));
 }

@@ -1,0 +1,138 @@
+//! A session on the socket itself: no buffers of the HTTP server, one task.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Poll, ready};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use bytestring::ByteString;
+use switchboard_protocol::CloseCode;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use super::input::{Input, Message};
+use super::output::{Opcode, Output};
+use super::{GOODBYE, Inbound, Transport, patience};
+
+/// Bytes read at a time. On the stack, so that a connection costs none of it.
+const CHUNK: usize = 8 * 1024;
+
+/// A WebSocket whose handshake is done.
+pub struct DirectWebSocket {
+    io: TcpStream,
+    input: Input,
+    output: Output,
+    last_byte_at: Instant,
+}
+
+impl DirectWebSocket {
+    /// `early` is what was read of the socket behind the handshake.
+    #[must_use]
+    pub fn new(io: TcpStream, early: &[u8]) -> Self {
+        let mut input = Input::new();
+        input.put(early);
+        Self { io, input, output: Output::default(), last_byte_at: Instant::now() }
+    }
+
+    /// Reads once. False at the end.
+    async fn read(&mut self) -> io::Result<bool> {
+        poll_fn(|context| {
+            let mut space = [MaybeUninit::uninit(); CHUNK];
+            let mut chunk = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.io).poll_read(context, &mut chunk))?;
+            self.last_byte_at = Instant::now();
+            self.input.put(chunk.filled());
+            Poll::Ready(Ok(!chunk.filled().is_empty()))
+        })
+        .await
+    }
+
+    /// Says what is left to say, and waits for the peer's end of it: to close on bytes that nobody has read would
+    /// take the goodbye back.
+    async fn leave(&mut self) -> io::Result<()> {
+        while !self.output.is_empty() {
+            poll_fn(|context| self.output.poll_write(&mut self.io, context)).await?;
+        }
+        self.io.shutdown().await?;
+        poll_fn(|context| {
+            let mut space = [MaybeUninit::uninit(); CHUNK];
+            loop {
+                let mut chunk = ReadBuf::uninit(&mut space);
+                ready!(Pin::new(&mut self.io).poll_read(context, &mut chunk))?;
+                if chunk.filled().is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl Transport for DirectWebSocket {
+    async fn receive(&mut self) -> Inbound {
+        // A pong that is owed.
+        if let Err(code) = self.flush().await {
+            return Inbound::End(code);
+        }
+        loop {
+            match self.input.next() {
+                Ok(Some(Message::Text(text))) => return Inbound::Text(text),
+                Ok(Some(Message::Binary)) => return Inbound::Binary,
+                Ok(Some(Message::Ping(payload))) => {
+                    self.output.push(Opcode::Pong, payload);
+                    // Answered at the next call, so that this one can be given up at any time.
+                    return Inbound::Nothing;
+                }
+                Ok(Some(Message::Pong)) => return Inbound::Nothing,
+                Ok(Some(Message::Close)) => return Inbound::End(CloseCode::Normal),
+                Ok(Some(Message::Fragment)) => {}
+                Ok(None) => match self.read().await {
+                    Ok(true) => {}
+                    Ok(false) | Err(_) => return Inbound::End(CloseCode::Normal),
+                },
+                Err(code) => return Inbound::End(code),
+            }
+        }
+    }
+
+    fn push(&mut self, frame: ByteString) {
+        self.output.push(Opcode::Text, frame.into_bytes());
+    }
+
+    async fn flush(&mut self) -> Result<(), CloseCode> {
+        while !self.output.is_empty() {
+            let write = poll_fn(|context| self.output.poll_write(&mut self.io, context));
+            match timeout(patience(), write).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_gone)) => return Err(CloseCode::Normal),
+                Err(_elapsed) => return Err(CloseCode::TooSlow),
+            }
+        }
+        Ok(())
+    }
+
+    fn abandon(&mut self) {
+        self.output.abandon();
+    }
+
+    async fn ping(&mut self) -> Result<(), CloseCode> {
+        self.output.push(Opcode::Ping, Bytes::new());
+        self.flush().await
+    }
+
+    fn last_heard(&self) -> Instant {
+        self.last_byte_at
+    }
+
+    async fn close(mut self, code: CloseCode) {
+        let mut reason = BytesMut::with_capacity(2 + code.reason().len());
+        reason.put_u16(code.code());
+        reason.put_slice(code.reason().as_bytes());
+        self.output.push(Opcode::Close, reason.freeze());
+        // A peer that takes nothing gets no goodbye.
+        let _unread = timeout(GOODBYE, self.leave()).await;
+    }
+}
