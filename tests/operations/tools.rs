@@ -25,7 +25,8 @@ pub(super) fn with_programs(
 ) -> Vec<Trial> {
     let trial = |(program, test): &'static (&str, Test)| {
         let runtime = Arc::clone(runtime);
-        let trial = Trial::test(format!("{pair:?}::{}", test.name), move || run(&runtime, test, pair));
+        let trial =
+            Trial::test(format!("{pair:?}::{}", test.name), move || run(&runtime, test, pair, test.settings));
         let without_servers = !servers::required() && !servers::missing().is_empty();
         trial.with_ignored_flag(without_servers || is_left_out(&[program]))
     };
