@@ -69,7 +69,8 @@ async fn read(
 fn fill(pair: i64, length: i64) -> String {
     let (low, high, conversation) = (2 * pair + 1, 2 * pair + 2, pair + 1);
     let before = LENGTHS.iter().take(usize::try_from(pair).unwrap_or(0)).sum::<i64>() / 2;
-    let up_to = |n: i64| format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {n})");
+    let up_to =
+        |n: i64| format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {n})");
     let mut text = format!(
         "INSERT INTO conversations (id, kind, user_low, user_high, created_at)
              VALUES ({conversation}, 1, {low}, {high}, 0);

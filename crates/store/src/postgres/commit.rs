@@ -103,8 +103,7 @@ async fn connect(postgres: &Postgres) -> Result<AsyncPgConnection, StoreError> {
     // row.
     connection
         .batch_execute(
-            "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
-             SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
+            "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off",
         )
         .await?;
     sabotage::prepare(&mut connection).await?;
