@@ -65,8 +65,8 @@ struct Change {
     at: Option<i64>,
 }
 
-/// Gives a mailbox its next position, and changes what is unread in it. An update of diesel's own would be parsed for each
-/// entry, which took as long as all else that SQLite does for it.
+/// Gives a mailbox its next position, and changes what is unread in it. An update of diesel's own would be parsed again for
+/// each entry.
 struct Advance {
     owner: i64,
     unread: i64,
