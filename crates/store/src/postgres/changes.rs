@@ -239,7 +239,8 @@ impl<const SHAPE: usize> QueryFragment<Pg> for Lock<'_, SHAPE> {
             out.push_bind_param::<Array<BigInt>, _>(&self.0.reads)?;
             out.push_sql(")");
         }
-        out.push_sql(") ORDER BY id");
+        // `+ 0`: a plan made while mailboxes are few would walk through all of them in this order.
+        out.push_sql(") ORDER BY id + 0");
         out.push_sql(how);
         out.push_sql(") locked");
         Ok(())
