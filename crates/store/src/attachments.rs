@@ -12,15 +12,14 @@ mod share;
 use std::collections::HashMap;
 
 use diesel::dsl;
-use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use switchboard_protocol::{AttachmentId, Timestamp, UserId};
 
 use crate::error::StoreError;
 use crate::model::FileLabel;
-use crate::queries;
+use crate::queries::ByMessage;
 use crate::schema::{attachments, kind, mailbox_entries, mailboxes, members, users};
 use crate::store::{Store, change, read};
 
@@ -197,7 +196,7 @@ fn there(uploader: i64, ids: Vec<i64>) -> _ {
 pub(crate) fn readable(attachment: i64, reader: i64) -> _ {
     let waits_for_them = attachments::message_id.is_null().and(attachments::uploader_id.eq(reader));
     let (none, sent): (i16, i16) = (0, kind::SENT);
-    let by_message: SqlLiteral<Bool> = queries::by_message();
+    let by_message: ByMessage = ByMessage;
     let theirs = mailbox_entries::table
         // `+ 0` leaves no index but that by message, whatever the statistics: no walk through the mailbox.
         .inner_join(mailboxes::table.on(mailboxes::id.eq(mailbox_entries::mailbox_id + 0_i64)))

@@ -22,8 +22,9 @@ use self::row::ListedRow;
 pub(crate) use self::row::{MessageRow, PlacedRow, TalkRow, listed, message, talk};
 use self::statement::{
     Conversation, Conversations, History, HistoryAfter, LatestUnread, Mail, ReceivedAndSent, Search,
-    Statement, UnreadUpTo,
+    UnreadUpTo,
 };
+pub(crate) use self::statement::{List, Statement};
 use crate::error::StoreError;
 use crate::model::{Account, Message};
 use crate::schema::{kind, reactions};

@@ -4,13 +4,15 @@
 
 mod page;
 
+use diesel::backend::Backend;
 use diesel::dsl;
-use diesel::expression::SqlLiteral;
+use diesel::expression::{AppearsOnTable, ValidGrouping};
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::Bool;
 use switchboard_protocol::{MailboxId, Seq, Timestamp, UserId};
 
-pub(crate) use self::page::{EntryRow, entry, page};
+pub(crate) use self::page::{EntryRow, entry, page, seq};
 use crate::model::{Account, Head};
 use crate::schema::{mailboxes, members, users};
 
@@ -24,9 +26,24 @@ pub(crate) fn mentions(list: Option<&str>) -> Option<Vec<UserId>> {
     list.map_or(Some(Vec::new()), |list| serde_json::from_str(list).ok())
 }
 
-/// What the index of the entries by message asks for. Not a parameter: it must imply the condition of that index.
-pub(crate) fn by_message() -> SqlLiteral<Bool> {
-    dsl::sql("mailbox_entries.kind <= 5")
+/// What the index of the entries by message asks for. Not a parameter: it must imply the condition of that index. With a
+/// literal of diesel's the statement would be parsed each time.
+#[derive(Clone, Copy, Debug, QueryId, ValidGrouping)]
+pub(crate) struct ByMessage;
+
+impl Expression for ByMessage {
+    type SqlType = Bool;
+}
+
+impl<T> AppearsOnTable<T> for ByMessage {}
+
+impl<T> SelectableExpression<T> for ByMessage {}
+
+impl<DB: Backend> QueryFragment<DB> for ByMessage {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql("mailbox_entries.kind <= 5");
+        Ok(())
+    }
 }
 
 /// Whether a user is a member of a conversation.

@@ -176,7 +176,9 @@ impl Store {
     /// [`StoreError::Unavailable`], and [`StoreError::Unreadable`] if that is the first entry.
     pub async fn page(&self, mailbox: MailboxId, after: Seq, limit: i64) -> Result<Vec<Entry>, StoreError> {
         let query = queries::page(mailbox.0, after.0, limit);
-        let rows: Vec<queries::EntryRow> = read!(self, connection => query.load(connection))?;
+        let mut rows: Vec<queries::EntryRow> = read!(self, connection => query.load(connection))?;
+        // Both back ends give them in this order, though no statement that joins promises it.
+        rows.sort_unstable_by_key(queries::seq);
         let is_empty = rows.is_empty();
         let entries: Vec<Entry> = rows.into_iter().map_while(queries::entry).collect();
         if entries.is_empty() && !is_empty {

@@ -4,9 +4,7 @@ mod people;
 mod search;
 
 use diesel::dsl;
-use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use switchboard_protocol::limits::VERSIONS;
 use switchboard_protocol::{ConversationId, MailboxId, MessageId, Role, Timestamp, UserId};
@@ -16,7 +14,7 @@ use super::{Membership, Talk, Version};
 use crate::error::StoreError;
 use crate::lists::{self, PERSON, PersonRow, TalkRow, incomplete, person, talk};
 use crate::model::Account;
-use crate::queries;
+use crate::queries::{self, ByMessage};
 use crate::schema::{kind, mailbox_entries, members, message_versions, role, users};
 use crate::store::{Store, read};
 
@@ -123,7 +121,7 @@ impl Store {
 #[dsl::auto_type(no_type_alias)]
 pub(crate) fn visible(reader: i64, mailbox: i64, message: i64) -> _ {
     let (none, sent): (i16, i16) = (0, kind::SENT);
-    let by_message: SqlLiteral<Bool> = queries::by_message();
+    let by_message: ByMessage = ByMessage;
     mailbox_entries::table
         .inner_join(members::table.on(members::conversation_id.eq(mailbox_entries::conversation_id)))
         .filter(mailbox_entries::message_id.eq(message))

@@ -113,18 +113,58 @@ impl<'a> Changes<'a> {
         (!self.conversations.is_empty()).then_some(LockConversations(&self.conversations))
     }
 
-    pub(super) fn lock(&self) -> Lock<'_> {
-        Lock { owners: &self.owners, conversations: &self.conversations, reads: &self.reads }
+    /// Locks the mailboxes of the batch, with the shortest statement that can.
+    pub(super) fn lock<'c>(
+        &'c self,
+        connection: &'c mut &AsyncPgConnection,
+    ) -> BoxFuture<'c, QueryResult<usize>> {
+        match self.shape() {
+            Shape::Sends => self.lock_as::<{ Shape::Sends as usize }>(connection),
+            Shape::Reads | Shape::All => self.lock_as::<{ Shape::All as usize }>(connection),
+        }
+    }
+
+    /// The same with one of the statements.
+    pub(super) fn lock_as<'c, const SHAPE: usize>(
+        &'c self,
+        connection: &'c mut &AsyncPgConnection,
+    ) -> BoxFuture<'c, QueryResult<usize>> {
+        Lock::<SHAPE>(self).execute(connection).boxed()
     }
 
     fn shape(&self) -> Shape {
         let is_rich = !self.conversations.is_empty()
+            || !self.file.is_empty()
             || self.reply.iter().any(Option::is_some)
             || self.mentions.iter().any(Option::is_some);
         match (self.reads.is_empty(), self.reads.len() == self.ord.len()) {
             (true, false) if !is_rich => Shape::Sends,
             (false, true) => Shape::Reads,
             _ => Shape::All,
+        }
+    }
+
+    /// Binds a column by the name that it has in the text.
+    fn bind<'b>(&'b self, column: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match column {
+            "ord" => out.push_bind_param::<Array<Integer>, _>(&self.ord),
+            "op" => out.push_bind_param::<Array<SmallInt>, _>(&self.op),
+            "actor" => out.push_bind_param::<Array<BigInt>, _>(&self.actor),
+            "recipient" => out.push_bind_param::<Array<BigInt>, _>(&self.recipient),
+            "target" => out.push_bind_param::<Array<BigInt>, _>(&self.target),
+            "message" => out.push_bind_param::<Array<BigInt>, _>(&self.message),
+            "subject" => out.push_bind_param::<Array<Text>, _>(&self.subject),
+            "content" => out.push_bind_param::<Array<Text>, _>(&self.content),
+            "client" => out.push_bind_param::<Array<Text>, _>(&self.client),
+            "hash" => out.push_bind_param::<Array<BigInt>, _>(&self.hash),
+            "files" => out.push_bind_param::<Array<Nullable<Text>>, _>(&self.files),
+            "n_files" => out.push_bind_param::<Array<BigInt>, _>(&self.n_files),
+            "reply" => out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.reply),
+            "mentions" => out.push_bind_param::<Array<Nullable<Text>>, _>(&self.mentions),
+            "strict" => out.push_bind_param::<Array<Bool>, _>(&self.strict),
+            "file_ord" => out.push_bind_param::<Array<Integer>, _>(&self.file_ord),
+            "file" => out.push_bind_param::<Array<BigInt>, _>(&self.file),
+            unknown => Err(diesel::result::Error::QueryBuilderError(format!("no column `{unknown}`").into())),
         }
     }
 
@@ -172,31 +212,37 @@ impl QueryFragment<Pg> for LockConversations<'_> {
 /// The mailbox of a sender whose message is committed while this waits is not among them, so a reader who guesses
 /// the next id may have it changed without its lock. The key of the entries then refuses the second of two equal
 /// positions, and that batch is tried again.
-pub(super) struct Lock<'a> {
-    owners: &'a Vec<i64>,
-    conversations: &'a Vec<i64>,
-    reads: &'a Vec<i64>,
-}
+///
+/// It answers with their number: hundreds of rows that nobody reads would cost both sides.
+pub(super) struct Lock<'a, const SHAPE: usize>(&'a Changes<'a>);
 
 // A fixed id puts the prepared statement in the connection's cache.
-impl QueryId for Lock<'_> {
-    type QueryId = Lock<'static>;
+impl<const SHAPE: usize> QueryId for Lock<'_, SHAPE> {
+    type QueryId = Lock<'static, SHAPE>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl QueryFragment<Pg> for Lock<'_> {
+impl<const SHAPE: usize> QueryFragment<Pg> for Lock<'_, SHAPE> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let (others, how) = sabotage::lock();
-        out.push_sql("SELECT id FROM mailboxes WHERE ");
+        out.push_sql("SELECT count(*) FROM (SELECT id FROM mailboxes WHERE ");
         out.push_sql(others);
-        out.push_sql("owner_id IN (SELECT unnest(");
-        out.push_bind_param::<Array<BigInt>, _>(self.owners)?;
-        out.push_sql(") UNION SELECT user_id FROM members WHERE conversation_id = ANY (");
-        out.push_bind_param::<Array<BigInt>, _>(self.conversations)?;
-        out.push_sql(") UNION SELECT sender_id FROM messages WHERE id = ANY (");
-        out.push_bind_param::<Array<BigInt>, _>(self.reads)?;
-        out.push_sql(")) ORDER BY id");
+        if SHAPE == Shape::Sends as usize {
+            out.push_sql("owner_id = ANY (");
+            out.push_bind_param::<Array<BigInt>, _>(&self.0.owners)?;
+        } else {
+            out.push_sql("owner_id IN (SELECT unnest(");
+            out.push_bind_param::<Array<BigInt>, _>(&self.0.owners)?;
+            out.push_sql(") UNION SELECT user_id FROM members WHERE conversation_id = ANY (");
+            out.push_bind_param::<Array<BigInt>, _>(&self.0.conversations)?;
+            out.push_sql(") UNION SELECT sender_id FROM messages WHERE id = ANY (");
+            out.push_bind_param::<Array<BigInt>, _>(&self.0.reads)?;
+            out.push_sql(")");
+        }
+        // `+ 0`: a plan made while mailboxes are few would walk through all of them in this order.
+        out.push_sql(") ORDER BY id + 0");
         out.push_sql(how);
+        out.push_sql(") locked");
         Ok(())
     }
 }
@@ -206,11 +252,11 @@ pub(super) fn pieces(text: &'static str) -> Vec<&'static str> {
     text.split(['{', '}']).step_by(2).collect()
 }
 
-/// What a batch has. A statement that can do all costs as much again before its first row, whatever the batch: two out
-/// of three batches get a shorter one.
+/// What a batch has. A statement that can do all costs as much again before its first row, whatever the batch, and more for
+/// each row: two out of three batches get a shorter one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// Sends to users, that answer nothing and mention nobody.
+    /// Sends to users, without files, that answer nothing and mention nobody.
     Sends,
     /// Read marks.
     Reads,
@@ -241,11 +287,11 @@ impl Shape {
             }
         }
         // Once a process.
-        pieces(sabotage::statement(text.leak()))
+        sabotage::statement(text.leak()).split(['{', '}']).collect()
     }
 }
 
-/// The texts of [`Write`].
+/// The texts of [`Write`], each cut where a column of the input stands: every other part is the name of one.
 static TEXTS: LazyLock<[Vec<&str>; 3]> =
     LazyLock::new(|| [Shape::Sends, Shape::Reads, Shape::All].map(Shape::text));
 
@@ -263,39 +309,12 @@ impl<const SHAPE: usize> Query for Write<'_, SHAPE> {
 
 impl<const SHAPE: usize> QueryFragment<Pg> for Write<'_, SHAPE> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let mut parts = TEXTS[SHAPE].iter();
-        let mut text = || parts.next().copied().unwrap_or_default();
-        let batch = self.0;
-        out.push_sql(text());
-        out.push_bind_param::<Array<Integer>, _>(&batch.ord)?;
-        out.push_sql(text());
-        out.push_bind_param::<Array<SmallInt>, _>(&batch.op)?;
-        for column in [&batch.actor, &batch.recipient, &batch.target, &batch.message] {
-            out.push_sql(text());
-            out.push_bind_param::<Array<BigInt>, _>(column)?;
-        }
-        for column in [&batch.subject, &batch.content, &batch.client] {
-            out.push_sql(text());
-            out.push_bind_param::<Array<Text>, _>(column)?;
-        }
-        out.push_sql(text());
-        out.push_bind_param::<Array<BigInt>, _>(&batch.hash)?;
-        out.push_sql(text());
-        out.push_bind_param::<Array<Nullable<Text>>, _>(&batch.files)?;
-        out.push_sql(text());
-        out.push_bind_param::<Array<BigInt>, _>(&batch.n_files)?;
-        out.push_sql(text());
-        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&batch.reply)?;
-        out.push_sql(text());
-        out.push_bind_param::<Array<Nullable<Text>>, _>(&batch.mentions)?;
-        out.push_sql(text());
-        out.push_bind_param::<Array<Bool>, _>(&batch.strict)?;
-        out.push_sql(text());
-        if SHAPE != Shape::Reads as usize {
-            out.push_bind_param::<Array<Integer>, _>(&batch.file_ord)?;
-            out.push_sql(text());
-            out.push_bind_param::<Array<BigInt>, _>(&batch.file)?;
-            out.push_sql(text());
+        for (nth, part) in TEXTS[SHAPE].iter().enumerate() {
+            if nth % 2 == 0 {
+                out.push_sql(part);
+            } else {
+                self.0.bind(part, &mut out)?;
+            }
         }
         Ok(())
     }

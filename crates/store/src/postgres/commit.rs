@@ -59,8 +59,8 @@ impl PostgresCommitter {
                 let batch = Changes::new(commands);
                 let conversations = batch.lock_conversations();
                 let conversations = conversations.as_ref().map(|lock| lock.execute(&mut zeroth));
-                let (lock, write) = (batch.lock(), batch.write(&mut second));
-                let work = flight(&connection, conversations, lock.execute(&mut first), write);
+                let (lock, write) = (batch.lock(&mut first), batch.write(&mut second));
+                let work = flight(&connection, conversations, lock, write);
                 within(patience(), work).await
             }
         };
@@ -103,15 +103,15 @@ async fn connect(postgres: &Postgres) -> Result<AsyncPgConnection, StoreError> {
     // row.
     connection
         .batch_execute(
-            "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
-             SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
+            "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off",
         )
         .await?;
     sabotage::prepare(&mut connection).await?;
     let (changes, of_message) = (Changes::new(&[]), OfMessage::new(&[]));
     LockConversations(&Vec::new()).execute(&mut connection).await?;
-    changes.lock().execute(&mut connection).await?;
     let mut borrowed = &connection;
+    changes.lock_as::<{ Shape::Sends as usize }>(&mut borrowed).await?;
+    changes.lock_as::<{ Shape::All as usize }>(&mut borrowed).await?;
     changes.write_as::<{ Shape::Sends as usize }>(&mut borrowed).await?;
     changes.write_as::<{ Shape::Reads as usize }>(&mut borrowed).await?;
     changes.write_as::<{ Shape::All as usize }>(&mut borrowed).await?;

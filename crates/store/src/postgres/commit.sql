@@ -7,29 +7,52 @@
 -- held to give many rows, it stands where it gives one: behind `LIMIT 1`, in an aggregate, in `EXISTS`. `+ 0` leaves out the
 -- indexes of lists.
 WITH input AS MATERIALIZED (
-    SELECT i.*, (extract(epoch FROM clock_timestamp()) * 1000000)::int8 AS at
-    FROM unnest({1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}, {12}, {13}, {14}, {15})
-        AS i (ord, op, actor, recipient, target, message, subject, content, client, hash, files, n_files, reply, mentions, strict)
+    SELECT i.*, (date_part('epoch', clock_timestamp()) * 1000000)::int8 AS at
+    FROM unnest({ord}, {actor}
 --[sends
+        , {recipient}, {subject}, {content}, {client}, {hash}, {strict}
+--]
+--[reads
+        , {message}
+--]
+--[all
+        , {op}, {target}, {files}, {n_files}, {reply}, {mentions}
+--]
+    ) AS i (ord, actor
+--[sends
+        , recipient, subject, content, client, hash, strict
+--]
+--[reads
+        , message
+--]
+--[all
+        , op, target, files, n_files, reply, mentions
+--]
+    )
+--[all
 ), taken AS MATERIALIZED (
     -- The files that may be sent. Locked, so that nobody gives one up meanwhile.
     SELECT w.ord, a.id
-    FROM unnest({16}, {17}) AS w (ord, id) JOIN input i ON i.ord = w.ord JOIN attachments a ON a.id = w.id
+    FROM unnest({file_ord}, {file}) AS w (ord, id) JOIN input i ON i.ord = w.ord JOIN attachments a ON a.id = w.id
     WHERE a.uploader_id = i.actor AND a.message_id IS NULL AND a.stored_at IS NOT NULL AND a.removed_at IS NULL
     ORDER BY a.id FOR UPDATE OF a
+--]
+--[sends
 ), prior AS MATERIALIZED (
     SELECT i.ord, i.actor, m.id, m.conversation_id, m.created_at, m.request_hash = i.hash AS same,
            c.user_low + c.user_high - i.actor AS peer
     FROM input i JOIN messages m ON m.sender_id = i.actor AND m.client_message_id = i.client
         JOIN conversations c ON c.id = m.conversation_id
+--[all
     WHERE i.op = 0
+--]
 ), aimed AS (
     -- By recipient, and by conversation. Only a group has no peer.
     SELECT i.*, i.recipient AS peer, c.id AS known
     FROM input i LEFT JOIN conversations c
         ON c.user_low = least(i.actor, i.recipient) AND c.user_high = greatest(i.actor, i.recipient)
+--[all
     WHERE i.op = 0 AND i.target = 0
---[rich
     UNION ALL
     SELECT i.*, c.user_low + c.user_high - i.actor, c.id
     FROM input i JOIN members s ON s.conversation_id = i.target AND s.user_id = i.actor
@@ -47,8 +70,8 @@ WITH input AS MATERIALIZED (
                     JOIN members y ON (y.conversation_id, y.user_id) >= (x.conversation_id, a.peer)
                         AND (y.conversation_id, y.user_id) <= (x.conversation_id, a.peer)
                 WHERE x.user_id = a.actor)) THEN 9
+--[all
         WHEN a.n_files <> (SELECT count(*) FROM taken t WHERE t.ord = a.ord) THEN 3
---[rich
         WHEN a.reply IS NOT NULL AND NOT EXISTS (
             SELECT FROM messages r JOIN members s ON s.conversation_id = r.conversation_id AND s.user_id = a.actor
                 JOIN mailboxes b ON b.owner_id = a.actor
@@ -83,11 +106,20 @@ WITH input AS MATERIALIZED (
     SELECT conversation, low FROM sent WHERE known IS NULL UNION SELECT conversation, high FROM sent WHERE known IS NULL
 ), written AS (
     INSERT INTO messages
-        (id, conversation_id, sender_id, subject, content, client_message_id, request_hash, created_at, attachments,
-         reply_to_id, mention_ids)
-    SELECT id, conversation, actor, subject, content, client, hash, at, files, reply, mentions FROM sent
+        (id, conversation_id, sender_id, subject, content, client_message_id, request_hash, created_at
+--[all
+        , attachments, reply_to_id, mention_ids
+--]
+        )
+    SELECT id, conversation, actor, subject, content, client, hash, at
+--[all
+        , files, reply, mentions
+--]
+    FROM sent
+--[all
 ), attached AS (
     UPDATE attachments a SET message_id = s.id FROM taken t JOIN sent s ON s.ord = t.ord WHERE a.id = t.id
+--]
 --]
 --[reads
 ), marked AS (
@@ -96,7 +128,11 @@ WITH input AS MATERIALIZED (
         SELECT r.mailbox_id, r.seq FROM mailbox_entries r WHERE (r.message_id, r.mailbox_id) >= (i.message, b.id)
             AND (r.message_id, r.mailbox_id) <= (i.message, b.id) AND r.kind <= 5 AND r.kind + 0 = 1 LIMIT 1
     ) r
-    WHERE i.op = 1 AND e.mailbox_id = r.mailbox_id AND e.seq = r.seq AND e.read_at IS NULL AND e.hidden_at IS NULL
+    WHERE
+--[all
+        i.op = 1 AND
+--]
+        e.mailbox_id = r.mailbox_id AND e.seq = r.seq AND e.read_at IS NULL AND e.hidden_at IS NULL
     RETURNING i.ord, i.actor, i.at, e.conversation_id AS conversation, e.message_id AS message, e.actor_id AS sender,
               e.is_silent
 ), told AS MATERIALIZED (
@@ -121,14 +157,14 @@ WITH input AS MATERIALIZED (
     SELECT ord, 1, peer, 1, conversation, id, NULL, actor,
            CASE WHEN actor = peer THEN at END, at, CASE WHEN actor = peer THEN 0 ELSE 1 END, peer, NULL FROM sent
     WHERE peer IS NOT NULL
---[rich
+--[all
     UNION ALL
     SELECT s.ord, 1, g.user_id, 1, s.conversation, s.id, NULL, s.actor, NULL, s.at, 1, NULL, NULL
     FROM sent s JOIN members g ON g.conversation_id = s.conversation AND g.user_id <> s.actor
     WHERE s.peer IS NULL
 --]
 --]
---[both
+--[all
     UNION ALL
 --]
 --[reads
@@ -191,14 +227,21 @@ WITH input AS MATERIALIZED (
             AND (e.message_id, e.mailbox_id) <= (i.message, b.id)
             AND e.kind <= 5 AND e.kind + 0 IN (1, 3) AND e.hidden_at IS NULL
     ) e
-    WHERE i.op = 1 AND e.first = 1 AND i.ord NOT IN (SELECT m.ord FROM marked m)
+    WHERE
+--[all
+        i.op = 1 AND
+--]
+        e.first = 1 AND i.ord NOT IN (SELECT m.ord FROM marked m)
         AND EXISTS (SELECT FROM members s WHERE (s.conversation_id, s.user_id) >= (e.conversation, i.actor)
                         AND (s.conversation_id, s.user_id) <= (e.conversation, i.actor) AND s.since < i.message OFFSET 0)
     GROUP BY i.ord, b.id, b.unread, i.actor
 --]
 )
 SELECT a.ord, a.outcome::int2, a.mailbox, a.seq, a.unread, a.kind::int2, a.conversation, a.message,
-       a.messages, a.actor, CASE WHEN u.full_name = '' THEN u.username ELSE u.full_name END, a.read_at, a.at, a.peer,
-       a.detail
-FROM answer a JOIN users u ON u.id = a.actor
+       a.messages, a.actor,
+       -- Who sent it, in the one entry of a message that everything else of it is made of.
+       coalesce(CASE WHEN a.kind = 2 THEN (
+           SELECT CASE WHEN u.full_name = '' THEN u.username ELSE u.full_name END FROM users u WHERE u.id = a.actor
+       ) END, ''), a.read_at, a.at, a.peer, a.detail
+FROM answer a
 ORDER BY a.ord, a.part

@@ -158,11 +158,13 @@ async fn connect(config: &tokio_postgres::Config) -> ConnectionResult<AsyncPgCon
         AsyncPgConnection::try_from_client_and_connection(client, connection).await?
     };
     // A frozen node must not stall the others, nor a statement a node. No statement is worth compiling, whatever the
-    // planner fears that it costs.
+    // planner fears that it costs; nor planning again each time, which took as long as to answer it: the texts leave one
+    // way, whatever they are asked for.
     connection
         .batch_execute(
             "SET lock_timeout = '2s'; SET statement_timeout = '3s'; \
-             SET idle_in_transaction_session_timeout = '2s'; SET search_path = public; SET jit = off",
+             SET idle_in_transaction_session_timeout = '2s'; SET search_path = public; SET jit = off; \
+             SET plan_cache_mode = force_generic_plan",
         )
         .await
         .map_err(|error| ConnectionError::BadConnection(error.to_string()))?;

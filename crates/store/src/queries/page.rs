@@ -5,102 +5,56 @@
 
 use std::sync::Arc;
 
-use diesel::dsl;
-use diesel::expression::SqlLiteral;
-use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
 use switchboard_protocol::{ConversationId, MailboxId, MessageId, Seq, Timestamp, UserId};
 
 use super::{display_name, mentions};
 use crate::answer::{counts, messages as messages_of, read};
+use crate::lists::{List, Statement};
 use crate::model::{Entry, Event, FileLabel, Message, Send};
-use crate::schema::{self, conversations, kind, mailbox_entries, mailboxes, members, messages, users};
+use crate::schema::{self, kind};
 
-/// Entries of a mailbox after a position, in order. The same cost wherever it begins: a walk along the key.
-#[dsl::auto_type(no_type_alias)]
-pub(crate) fn page(mailbox: i64, after: i64, limit: i64) -> _ {
-    let (last_with_text, edited): (i16, i16) = (kind::SENT, kind::EDITED);
-    let has_text = mailbox_entries::kind.le(last_with_text).or(mailbox_entries::kind.eq(edited));
-    let text_of_entry =
-        messages::table.on(mailbox_entries::message_id.eq(messages::id.nullable()).and(has_text));
-    let sender = users::table.on(messages::sender_id.nullable().eq(users::id.nullable()));
-    let conversation = conversations::table.on(conversations::id.eq(mailbox_entries::conversation_id));
-    mailbox_entries::table
-        .inner_join(mailboxes::table.on(mailboxes::id.eq(mailbox_entries::mailbox_id)))
-        .left_join(conversation)
-        .left_join(text_of_entry)
-        .left_join(sender)
-        .filter(mailbox_entries::mailbox_id.eq(mailbox))
-        .filter(mailbox_entries::seq.gt(after))
-        .order(mailbox_entries::seq)
-        .limit(limit)
-        .select((
-            (
-                mailbox_entries::mailbox_id,
-                mailbox_entries::seq,
-                mailboxes::unread,
-                mailbox_entries::kind,
-                mailbox_entries::conversation_id,
-                mailbox_entries::message_id,
-                mailbox_entries::actor_id,
-                mailbox_entries::read_at,
-                mailbox_entries::created_at,
-                mailbox_entries::message_ids,
-                mailbox_entries::detail,
-                mailbox_entries::hidden_at,
-            ),
-            (
-                conversations::kind.nullable(),
-                conversations::user_low.nullable(),
-                conversations::user_high.nullable(),
-                owner_since(),
-                n_held(),
-            ),
-            (
-                messages::sender_id.nullable(),
-                messages::subject.nullable(),
-                messages::content.nullable(),
-                messages::client_message_id.nullable(),
-                messages::created_at.nullable(),
-                messages::attachments.nullable(),
-                messages::reply_to_id.nullable(),
-                messages::mention_ids.nullable(),
-                messages::edited_at.nullable(),
-                messages::read_count.nullable(),
-            ),
-            (users::username.nullable(), users::full_name.nullable()),
-        ))
+/// The statement of `page.sql`.
+pub(crate) struct Page;
+
+impl List for Page {
+    type Columns = (OfEntry, OfConversation, OfMessage, (Nullable<Text>, Nullable<Text>));
+    const TEXT: &'static str = include_str!("page.sql");
 }
 
-/// Since when the owner is a member of the group. What is of a conversation of two is not asked: they are for ever.
-#[dsl::auto_type]
-fn owner_since() -> _ {
-    let group: i16 = schema::GROUP;
-    members::table
-        .filter(conversations::kind.eq(group))
-        .filter(members::conversation_id.eq(mailbox_entries::conversation_id))
-        .filter(members::user_id.nullable().eq(mailboxes::owner_id))
-        .select(members::since)
-        .single_value()
+/// Up to `limit` entries of a mailbox after a position.
+pub(crate) fn page(mailbox: i64, after: i64, limit: i64) -> Statement<Page, 3> {
+    Statement::new([mailbox, after, limit])
 }
 
-diesel::alias!(mailbox_entries as copies: Copies);
-
-/// In how many entries the owner has the message, of which an edit or a reaction tells: none once it is deleted, for all or
-/// for the owner. The many entries that tell of it are not hidden then. `count` and `+ 0`: see `lists/talks.sql`.
-#[dsl::auto_type]
-fn n_held() -> _ {
-    let (edited, reacted): (i16, i16) = (kind::EDITED, kind::REACTED);
-    let shows_it: SqlLiteral<Bool> = dsl::sql("copies.kind <= 5 AND copies.kind + 0 <= 2");
-    copies
-        .filter(mailbox_entries::kind.between(edited, reacted))
-        .filter(copies.field(mailbox_entries::message_id).eq(mailbox_entries::message_id))
-        .filter(copies.field(mailbox_entries::mailbox_id).eq(mailbox_entries::mailbox_id))
-        .filter(shows_it)
-        .filter(copies.field(mailbox_entries::hidden_at).is_null())
-        .select(dsl::count_star())
-        .single_value()
-}
+type OfEntry = (
+    BigInt,
+    BigInt,
+    BigInt,
+    SmallInt,
+    BigInt,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    BigInt,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<BigInt>,
+);
+type OfConversation =
+    (Nullable<SmallInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>);
+type OfMessage = (
+    Nullable<BigInt>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<BigInt>,
+    Nullable<Text>,
+    Nullable<BigInt>,
+    Nullable<Text>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+);
 
 type EntryColumns = (
     i64,
@@ -133,6 +87,11 @@ type MessageColumns = (
 /// A row of [`page`].
 pub(crate) type EntryRow =
     (EntryColumns, ConversationColumns, MessageColumns, (Option<String>, Option<String>));
+
+/// The position of a row.
+pub(crate) fn seq(((_, seq, ..), ..): &EntryRow) -> i64 {
+    *seq
+}
 
 /// The entry of a row; none if this version does not know its kind, or the row lacks what its kind must have.
 pub(crate) fn entry(row: EntryRow) -> Option<Entry> {

@@ -10,11 +10,14 @@ mod read;
 mod send;
 
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::BigInt;
+use diesel::sqlite::Sqlite;
 use switchboard_protocol::Timestamp;
 
 use crate::answer::{AnswerRow, DONE};
 use crate::model::Command;
-use crate::queries::{by_message, display_name};
+use crate::queries::{ByMessage, display_name};
 use crate::schema::{kind, mailbox_entries as entries, mailboxes, members, users};
 
 /// Writes the commands and answers with a row an entry, as the statement on Postgres does.
@@ -62,6 +65,37 @@ struct Change {
     at: Option<i64>,
 }
 
+/// Gives a mailbox its next position, and changes what is unread in it. An update of diesel's own would be parsed again for
+/// each entry.
+struct Advance {
+    owner: i64,
+    unread: i64,
+}
+
+// A fixed id puts the prepared statement in the connection's cache.
+impl QueryId for Advance {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for Advance {
+    /// The mailbox, its last position, how many are unread.
+    type SqlType = (BigInt, BigInt, BigInt);
+}
+
+impl RunQueryDsl<SqliteConnection> for Advance {}
+
+impl QueryFragment<Sqlite> for Advance {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE mailboxes SET last_seq = last_seq + 1, unread = unread + ");
+        out.push_bind_param::<BigInt, _>(&self.unread)?;
+        out.push_sql(" WHERE owner_id = ");
+        out.push_bind_param::<BigInt, _>(&self.owner)?;
+        out.push_sql(" RETURNING id, last_seq, unread");
+        Ok(())
+    }
+}
+
 impl Batch<'_> {
     /// The name that people read, and whether the user is disabled.
     fn find_user(&mut self, user: i64) -> QueryResult<Option<(String, bool)>> {
@@ -88,14 +122,8 @@ impl Batch<'_> {
 
     /// Adds an entry to the mailbox of `owner`.
     fn enter(&mut self, owner: i64, kind: i16, unread: i64, change: &Change) -> QueryResult<()> {
-        let (mailbox, seq, unread): (i64, i64, i64) = diesel::update(mailboxes::table)
-            .filter(mailboxes::owner_id.eq(owner))
-            .set((
-                mailboxes::last_seq.eq(mailboxes::last_seq + 1),
-                mailboxes::unread.eq(mailboxes::unread + unread),
-            ))
-            .returning((mailboxes::id, mailboxes::last_seq, mailboxes::unread))
-            .get_result(self.connection)?;
+        let (mailbox, seq, unread): (i64, i64, i64) =
+            Advance { owner, unread }.get_result(self.connection)?;
         let at = change.at.unwrap_or(self.now);
         // A text is not kept here: the message has it.
         let detail = change.detail.as_ref().filter(|_| kind != kind::EDITED);
@@ -130,7 +158,7 @@ impl Batch<'_> {
             .inner_join(mailboxes::table.on(mailboxes::id.eq(entries::mailbox_id)))
             .filter(entries::message_id.eq(change.message))
             .filter(mailboxes::owner_id.eq(change.actor))
-            .filter(by_message())
+            .filter(ByMessage)
             .filter(entries::kind.eq_any(kinds))
             .filter(entries::hidden_at.is_null().or(entries::kind.eq(kind::SENT)))
             // `+ 0` leaves no index but that by message: no walk through the mailbox.

@@ -5,7 +5,7 @@ use switchboard_protocol::{MessageId, UserId};
 
 use super::{Batch, Change};
 use crate::answer::DONE_BEFORE;
-use crate::queries::by_message;
+use crate::queries::ByMessage;
 use crate::schema::{
     attachments, kind, mailbox_entries as entries, mailboxes, message_versions, messages, reactions,
 };
@@ -75,7 +75,7 @@ impl Batch<'_> {
             .inner_join(mailboxes::table.on(mailboxes::id.eq(entries::mailbox_id)))
             .filter(mailboxes::owner_id.eq(owner))
             .filter(entries::message_id.eq(message))
-            .filter(by_message())
+            .filter(ByMessage)
             .filter(entries::kind.eq(kind::RECEIVED))
             .filter(entries::read_at.is_null())
             .filter(entries::hidden_at.is_null())
@@ -90,7 +90,7 @@ impl Batch<'_> {
         let kinds = [kind::RECEIVED, kind::SENT, kind::READ, kind::RECEIPT];
         let of_message = diesel::update(entries::table)
             .filter(entries::message_id.eq(message))
-            .filter(by_message())
+            .filter(ByMessage)
             .filter(entries::kind.eq_any(kinds))
             .filter(entries::message_ids.is_null())
             .filter(entries::hidden_at.is_null())

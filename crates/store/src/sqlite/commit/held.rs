@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::{Batch, Change};
 use crate::answer::DONE_BEFORE;
-use crate::queries::by_message;
+use crate::queries::ByMessage;
 use crate::schema::{conversations, kind, mailbox_entries as entries, mailboxes, members, messages};
 
 /// A message that the actor has.
@@ -29,7 +29,7 @@ impl Batch<'_> {
             .inner_join(mailboxes::table.on(mailboxes::id.eq(entries::mailbox_id)))
             .filter(mailboxes::owner_id.eq(user))
             .filter(entries::message_id.eq(message))
-            .filter(by_message())
+            .filter(ByMessage)
             .filter(entries::kind.le(kind::SENT))
             .filter(entries::hidden_at.is_null());
         messages::table
@@ -65,7 +65,7 @@ impl Batch<'_> {
             .inner_join(mailboxes::table.on(mailboxes::id.eq(entries::mailbox_id)))
             .inner_join(members::table.on(is_owner.and(members::conversation_id.eq(conversation))))
             .filter(entries::message_id.eq(message))
-            .filter(by_message())
+            .filter(ByMessage)
             .filter(entries::kind.le(kind::SENT))
             .filter(entries::hidden_at.is_null())
             .filter(members::since.lt(message))

@@ -7,7 +7,7 @@ use switchboard_protocol::{MessageId, UserId};
 
 use super::{Batch, Change};
 use crate::answer::DONE_BEFORE;
-use crate::queries::by_message;
+use crate::queries::ByMessage;
 use crate::schema::{GROUP, conversations, kind, mailbox_entries as entries, mailboxes, messages, users};
 
 /// An entry of a received message: mailbox, position, conversation, sender and when it was read.
@@ -121,7 +121,7 @@ impl Batch<'_> {
         entries::table
             .filter(entries::message_id.eq(message))
             .filter(entries::mailbox_id.eq_any(mailbox))
-            .filter(by_message())
+            .filter(ByMessage)
             .filter(entries::kind.eq(kind::RECEIVED))
             .filter(entries::hidden_at.is_null())
             .select((
