@@ -7,6 +7,7 @@
 //! - [`groups`]: `groups`: messages to groups, by size.
 //! - [`presence`]: `presence`: users who watch each other.
 //! - [`idle`]: connections that only stand there.
+//! - [`suite`]: `suite`: all of it on nodes of its own, against the table of targets.
 //! - [`process`]: CPU and memory of the nodes' processes. [`report`]: what is printed.
 
 mod fleet;
@@ -17,6 +18,7 @@ mod pace;
 mod presence;
 mod process;
 mod report;
+mod suite;
 mod tally;
 mod traffic;
 mod user;
@@ -95,6 +97,8 @@ enum Command {
         #[arg(long, default_value_t = 10.0)]
         seconds: f64,
     },
+    /// Starts nodes, measures all that there is a target for, and prints the table.
+    Suite(suite::Suite),
 }
 
 fn main() -> ExitCode {
@@ -120,6 +124,9 @@ fn load(arguments: Arguments) -> anyhow::Result<bool> {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<bool> {
+    if let Command::Suite(suite) = &arguments.command {
+        return suite::run(suite).await;
+    }
     let tokens = arguments.tokens.context("`--tokens FILE` is missing")?;
     let fleet = Fleet::read(arguments.urls, &tokens)?;
     let pids = arguments.pids;
@@ -131,5 +138,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
         Command::Groups { shape } => groups::run(&fleet, &shape, &pids).await,
         Command::Presence { shape } => presence::run(&fleet, &shape, &pids).await,
         Command::Idle { connections, seconds } => idle::run(&fleet, connections, seconds, &pids).await,
+        // Handled above: it makes its own users.
+        Command::Suite(suite) => suite::run(&suite).await,
     }
 }
