@@ -45,10 +45,15 @@ impl Results {
         Some(Spread::of(self.samples.get(id)?)?.median)
     }
 
-    /// The runs of a target, or why there are none.
-    pub(crate) fn measured(&self, target: &Target) -> Result<Spread, &str> {
+    /// The runs of a target, or why there are none. Nothing if it was not asked for.
+    pub(crate) fn measured(&self, target: &Target) -> Option<Result<Spread, &str>> {
         let samples = self.samples.get(target.id).map(Vec::as_slice).unwrap_or_default();
-        Spread::of(samples)
-            .ok_or_else(|| self.failures.get(&target.measure).map_or("not asked for", String::as_str))
+        let why = self.failures.get(&target.measure).map(String::as_str);
+        Spread::of(samples).map(Ok).or(why.map(Err))
+    }
+
+    /// Whether all that was asked for was measured.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.failures.is_empty()
     }
 }

@@ -15,6 +15,7 @@ use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
 
 use super::processes::{Process, free_port, new_file, output};
+use super::progress;
 use super::reading::Reading;
 
 /// What stands for the whole suite.
@@ -208,10 +209,12 @@ impl<'a> Stage<'a> {
     pub(crate) async fn measure_as(&self, tokens: &Path, arguments: &[&str]) -> anyhow::Result<Reading> {
         let json = new_file(self.site.folder.path(), "json");
         let mode = arguments.first().copied().unwrap_or_default();
+        progress(&format!("  {}", arguments.join(" ")));
         let output = self.load(tokens, arguments)?.arg("--json").arg(&json).output().await?;
         if !matches!(output.status.code(), Some(0 | 1)) {
             let errors = String::from_utf8_lossy(&output.stderr);
-            bail!("`{mode}`: {}", errors.lines().last().unwrap_or("it failed and does not say why"));
+            let is_why = |line: &&str| line.starts_with("error:") || line.starts_with("switchboard-load:");
+            bail!("`{mode}`: {}", errors.lines().find(is_why).unwrap_or("it failed and does not say why"));
         }
         Reading::from_file(&json).with_context(|| format!("`{mode}`"))
     }

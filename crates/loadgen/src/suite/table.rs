@@ -182,29 +182,29 @@ pub(crate) fn markdown(results: &Results) -> String {
         let (bound, what) = (target.bound.as_text(target.unit), target.what);
         // Writing to a text cannot fail.
         let _ = match results.measured(target) {
-            Ok(spread @ Spread { median, least, most }) => {
+            Some(Ok(spread @ Spread { median, least, most })) => {
                 let verdict = target.bound.judge(spread).as_text();
-                let spread = format!("{} to {}", number(least), number(most));
+                let (median, least, most) = (number(median), number(least), number(most));
                 writeln!(
                     text,
-                    "| {what} | {bound} | {} {} | {spread} | {verdict} |",
-                    number(median),
+                    "| {what} | {bound} | {median} {} | {least} to {most} | {verdict} |",
                     target.unit
                 )
             }
-            Err(why) => writeln!(text, "| {what} | {bound} | | | not measured: {why} |"),
+            Some(Err(why)) => writeln!(text, "| {what} | {bound} | | | not measured: {why} |"),
+            None => Ok(()),
         };
     }
     text
 }
 
-/// Whether every target that was measured was met.
-pub(crate) fn all_met(results: &Results) -> bool {
-    let missed = |target: &&Target| {
-        let measured = results.measured(target);
-        measured.is_ok_and(|spread| matches!(target.bound.judge(spread), Verdict::Missed(_)))
+/// Whether all that was asked for was measured, and every target of it met.
+pub(crate) fn is_good(results: &Results) -> bool {
+    let is_missed = |target: &Target| {
+        let measured = results.measured(target).and_then(Result::ok);
+        measured.is_some_and(|spread| matches!(target.bound.judge(spread), Verdict::Missed(_)))
     };
-    !TARGETS.iter().any(|target| missed(&target))
+    results.is_complete() && !TARGETS.iter().any(is_missed)
 }
 
 /// With three digits that count, or more before the point, those in threes.
@@ -275,20 +275,27 @@ mod tests {
     #[test]
     fn a_row_says_what_became_of_it() {
         let mut results = Results::default();
+        results.record("cpu_nodes", 20.0);
+        assert!(is_good(&results));
         for rate in [13_000.0, 7_000.0, 6_000.0] {
             results.record("rate", rate);
         }
-        results.record("cpu_nodes", 20.0);
+        assert!(!is_good(&results));
         results.fail(Latency, "no such mode".to_owned());
         let table = markdown(&results);
-        let line = |what: &str| table.lines().find(|line| line.contains(what)).unwrap();
+        let line = |what: &str| table.lines().find(|line| line.contains(what)).unwrap_or_default();
         assert!(
-            line("durable messages, two")
-                .ends_with("| 7,000 /s | 6,000 to 13,000 | **missed**, by 2.00 times |")
+            line("messages, two").ends_with("| 7,000 /s | 6,000 to 13,000 | **missed**, by 2.00 times |")
         );
-        assert!(line("CPU of the two nodes").ends_with("| met |"));
+        assert!(line("CPU of the two nodes").ends_with("| 20 µs | 20 to 20 | met |"));
         assert!(line("p50").ends_with("not measured: no such mode |"));
-        assert!(line("SQLite").ends_with("not measured: not asked for |"));
-        assert!(!all_met(&results));
+        assert_eq!(line("SQLite"), "");
+    }
+
+    #[test]
+    fn what_could_not_be_measured_is_not_good() {
+        let mut results = Results::default();
+        results.fail(Latency, "no such mode".to_owned());
+        assert!(!is_good(&results));
     }
 }
