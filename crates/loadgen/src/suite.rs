@@ -62,6 +62,9 @@ pub(crate) struct Suite {
     /// How often each is measured; the median counts.
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// Seconds of each measured window.
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
     /// Only these, separated by commas.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<Measure>,
@@ -99,7 +102,7 @@ pub(crate) async fn run(suite: &Suite) -> anyhow::Result<bool> {
     let node =
         fs::canonicalize(&suite.node).with_context(|| format!("cannot find {}", suite.node.display()))?;
     let folder = TempDir::with_prefix_in("suite-", &parent)?;
-    let site = Site { node, postgres_url, redis_url, folder, stop };
+    let site = Site { node, postgres_url, redis_url, folder, seconds: suite.seconds, stop };
     let mut results = Results::default();
     suite.measure(&site, &mut results).await?;
     suite.write(&results)?;

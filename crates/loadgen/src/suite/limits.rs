@@ -18,8 +18,6 @@ const USERS: u64 = 200;
 const BATCHES: [usize; 6] = [1, 4, 16, 64, 256, 1024];
 /// What the row names.
 const BATCH: usize = 256;
-/// How long batches of one size are committed.
-const WINDOW: Duration = Duration::from_secs(3);
 
 /// Batches in the store of a fleet, whose node has nothing to do; then Redis.
 pub(crate) async fn run(
@@ -28,12 +26,13 @@ pub(crate) async fn run(
     n_runs: usize,
     with_plots: bool,
 ) -> anyhow::Result<()> {
+    let window = Duration::from_secs_f64(site.seconds);
     site.with(Ground::Shared, 1, USERS, async |stage| {
         let store = Store::open(&stage.store_url, 1).await?;
         let sizes = if with_plots { &BATCHES[..] } else { &[BATCH] };
         for run in 0..n_runs {
             for size in sizes {
-                let rate = batches(&store, stage.first_user, *size, run).await?;
+                let rate = batches(&store, window, stage.first_user, *size, run).await?;
                 results.plot(
                     "batch",
                     "committed by the store, one batch after another",
@@ -55,12 +54,18 @@ pub(crate) async fn run(
 }
 
 /// Messages a second in batches of one size, between the same pairs as in a flood.
-async fn batches(store: &Store, first_user: u64, size: usize, run: usize) -> anyhow::Result<f64> {
+async fn batches(
+    store: &Store,
+    window: Duration,
+    first_user: u64,
+    size: usize,
+    run: usize,
+) -> anyhow::Result<f64> {
     let mut committer = store.committer();
     let user = |index: u64| UserId((first_user + index % USERS).cast_signed());
     let mut n_sent = 0;
     let start = Instant::now();
-    while start.elapsed() < WINDOW {
+    while start.elapsed() < window {
         let next = n_sent..n_sent + size as u64;
         let message = |nth: u64| send([user(nth), user(nth ^ 1)], &format!("{run}-{size}-{nth}"));
         commit(&mut committer, next.map(message).collect()).await?;

@@ -12,8 +12,6 @@ use super::stage::{Ground, Site, Stage};
 
 /// Users of the rows that name 200 clients.
 const USERS: u64 = 200;
-/// The highest closed-loop rate: as in the target.
-const FLOOD: [&str; 5] = ["flood", "--users", "200", "--inflight", "8"];
 /// Idle connections of the plots.
 const CROWDS: [u64; 6] = [100, 500, 2_000, 5_000, 10_000, 15_000];
 /// What the target names.
@@ -38,20 +36,20 @@ impl Cost {
     }
 }
 
-/// Runs `run` or `flood`; what must never be is counted wherever it is looked for.
-async fn traffic(stage: &Stage<'_>, results: &mut Results, arguments: &[&str]) -> anyhow::Result<Reading> {
-    let reading = stage.measure(arguments).await?;
+/// What must never be is counted wherever it is looked for.
+fn check(reading: &Reading, results: &mut Results) -> anyhow::Result<()> {
     for id in ["out_of_order", "lost", "duplicates"] {
         results.record(id, reading.number(&format!("/{id}"))?);
     }
-    Ok(reading)
+    Ok(())
 }
 
 /// The highest rate, and what a message costs there.
 pub(crate) async fn rate(site: &Site, results: &mut Results, n_runs: usize) -> anyhow::Result<()> {
     site.with(Ground::Shared, 2, USERS, async |stage| {
         for _ in 0..n_runs {
-            let flood = traffic(stage, results, &FLOOD).await?;
+            let flood = stage.flood().await?;
+            check(&flood, results)?;
             let cost = Cost::of(&flood)?;
             results.record("rate", flood.number("/per_second")?);
             results.record("cpu_nodes", cost.nodes);
@@ -63,13 +61,12 @@ pub(crate) async fn rate(site: &Site, results: &mut Results, n_runs: usize) -> a
 }
 
 /// Half the highest rate, which is measured first if it was not yet.
-pub(crate) async fn half_rate(stage: &Stage<'_>, results: &mut Results) -> anyhow::Result<String> {
+pub(crate) async fn half_rate(stage: &Stage<'_>, results: &mut Results) -> anyhow::Result<f64> {
     if results.median("rate").is_none() {
-        let flood = traffic(stage, results, &FLOOD).await?;
-        results.record("rate", flood.number("/per_second")?);
+        results.record("rate", stage.flood().await?.number("/per_second")?);
     }
     let rate = results.median("rate").context("there is no highest rate")?;
-    Ok(format!("{:.0}", (rate / 2.0).max(1.0)))
+    Ok((rate / 2.0).max(1.0))
 }
 
 /// Latencies at two rates.
@@ -77,11 +74,13 @@ pub(crate) async fn latency(site: &Site, results: &mut Results, n_runs: usize) -
     site.with(Ground::Shared, 2, USERS, async |stage| {
         let half = half_rate(stage, results).await?;
         for _ in 0..n_runs {
-            let low = traffic(stage, results, &["run", "--users", "200", "--rate", "300"]).await?;
+            let low = stage.run(300.0).await?;
             results.record("low_p50", low.number("/delivery_ms/p50")?);
             results.record("low_p99", low.number("/delivery_ms/p99")?);
-            let high = traffic(stage, results, &["run", "--users", "200", "--rate", &half]).await?;
+            let high = stage.run(half).await?;
             results.record("half_p99", high.number("/delivery_ms/p99")?);
+            check(&low, results)?;
+            check(&high, results)?;
         }
         Ok(())
     })
@@ -151,7 +150,7 @@ pub(crate) async fn nodes(site: &Site, results: &mut Results, n_runs: usize) -> 
     for _ in 0..n_runs {
         let mut alone = None;
         for n_nodes in [1, 2, 4] {
-            let work = async |stage: &Stage<'_>| stage.measure(&FLOOD).await;
+            let work = async |stage: &Stage<'_>| stage.flood().await;
             let cost = Cost::of(&site.with(Ground::Shared, n_nodes, USERS, work).await?)?;
             cost.plot(results, "nodes", n_nodes as f64);
             let alone = *alone.get_or_insert(cost.all);
@@ -167,7 +166,7 @@ pub(crate) async fn nodes(site: &Site, results: &mut Results, n_runs: usize) -> 
 pub(crate) async fn sqlite(site: &Site, results: &mut Results, n_runs: usize) -> anyhow::Result<()> {
     site.with(Ground::Embedded, 1, USERS, async |stage| {
         for _ in 0..n_runs {
-            results.record("sqlite_rate", stage.measure(&FLOOD).await?.number("/per_second")?);
+            results.record("sqlite_rate", stage.flood().await?.number("/per_second")?);
         }
         Ok(())
     })
@@ -184,7 +183,7 @@ pub(crate) async fn connections(site: &Site, results: &mut Results, n_runs: usiz
                 let arguments = ["idle", "--connections", &crowd.to_string(), "--seconds", "3600"];
                 let mut idle = stage.load(&others, &arguments)?.stdout(Stdio::piped()).spawn()?;
                 stands(&mut idle).await?;
-                let cost = Cost::of(&stage.measure(&FLOOD).await?)?;
+                let cost = Cost::of(&stage.flood().await?)?;
                 cost.plot(results, "connections", crowd as f64);
                 idle.kill().await?;
             }

@@ -39,7 +39,7 @@ const P99: Line = ("soak-latency", "delivery, p99", "ms");
 /// If the load ended early, or anything of it was lost, doubled or out of order.
 pub(crate) async fn run(site: &Site, results: &mut Results, minutes: f64) -> anyhow::Result<()> {
     site.with(Ground::Shared, 2, USERS + 2, async |stage| {
-        let rate = half_rate(stage, results).await?;
+        let rate = format!("{:.0}", half_rate(stage, results).await?);
         let seconds = (minutes * 60.0).to_string();
         let users = USERS.to_string();
         let load = ["run", "--users", &users, "--rate", &rate, "--seconds", &seconds, "--warmup", "10"];

@@ -25,6 +25,8 @@ pub(crate) struct Site {
     pub(crate) postgres_url: String,
     pub(crate) redis_url: String,
     pub(crate) folder: TempDir,
+    /// Of each measured window.
+    pub(crate) seconds: f64,
     /// Cancelled to end the suite early, with everything that it started.
     pub(crate) stop: CancellationToken,
 }
@@ -195,6 +197,18 @@ impl<'a> Stage<'a> {
         command.args(arguments).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         Ok(command)
+    }
+
+    /// The highest rate in a closed loop: 200 clients, as in the target.
+    pub(crate) async fn flood(&self) -> anyhow::Result<Reading> {
+        let seconds = self.site.seconds.to_string();
+        self.measure(&["flood", "--users", "200", "--inflight", "8", "--seconds", &seconds]).await
+    }
+
+    /// As many clients, at a fixed rate.
+    pub(crate) async fn run(&self, rate: f64) -> anyhow::Result<Reading> {
+        let (rate, seconds) = (format!("{rate:.0}"), self.site.seconds.to_string());
+        self.measure(&["run", "--users", "200", "--rate", &rate, "--seconds", &seconds]).await
     }
 
     /// Runs one of our modes as all users, and returns what it measured.
