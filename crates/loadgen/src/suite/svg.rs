@@ -16,6 +16,8 @@ const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#1f2328}.title{fon
 .s0{stroke:#0969da}.s1{stroke:#bc4c00}.s2{stroke:#1a7f37}.s3{stroke:#8250df}\
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.grid{stroke:#30363d}.axis{stroke:#9198a1}\
 .s0{stroke:#4493f8}.s1{stroke:#f0883e}.s2{stroke:#3fb950}.s3{stroke:#ab7df8}}";
+/// A logarithmic axis with more of them shows powers of ten only.
+const MOST_TICKS: usize = 8;
 /// As many as there are colours.
 const MOST_SERIES: usize = 4;
 
@@ -132,10 +134,9 @@ impl Scale {
         let most = values.iter().copied().reduce(f64::max).unwrap_or(1.0);
         let least = values.iter().copied().reduce(f64::min).unwrap_or(1.0);
         if is_log {
-            // Whole decades, and never none.
-            let (least, most) = (least.log10().floor(), most.log10().ceil());
-            let most = most.max(least + 1.0);
-            return Self { is_log, least: 10_f64.powf(least), most: 10_f64.powf(most), places };
+            let below = rounds().take_while(|round| *round <= least).last().unwrap_or(least);
+            let above = rounds().find(|round| *round >= most && *round > below).unwrap_or(most);
+            return Self { is_log, least: below, most: above, places };
         }
         let step = step(most.max(f64::MIN_POSITIVE));
         Self { is_log, least: 0.0, most: (most / step).ceil().max(1.0) * step, places }
@@ -151,11 +152,20 @@ impl Scale {
     }
 
     fn ticks(&self) -> Vec<f64> {
-        let step = step(self.most);
-        let next = |value: &f64| Some(if self.is_log { value * 10.0 } else { value + step });
-        let end = self.most * 1.000_001;
-        std::iter::successors(Some(self.least), next).take_while(|value| *value <= end).collect()
+        let ends = self.least * 0.999..=self.most * 1.001;
+        if !self.is_log {
+            let step = step(self.most);
+            return (0..20).map(|nth| f64::from(nth) * step).filter(|value| ends.contains(value)).collect();
+        }
+        let all: Vec<_> = rounds().filter(|value| ends.contains(value)).collect();
+        let is_power = |value: &f64| (value.log10() - value.log10().round()).abs() < 1e-6;
+        if all.len() > MOST_TICKS { all.into_iter().filter(is_power).collect() } else { all }
     }
+}
+
+/// 1, 2 and 5 of the powers of ten, ascending.
+fn rounds() -> impl Iterator<Item = f64> {
+    (-6..=12).flat_map(|power| [1.0, 2.0, 5.0].map(|times| times * 10_f64.powi(power)))
 }
 
 /// Between ticks, of which there are then four to ten: 1, 2 or 5 of some power of ten.
@@ -219,9 +229,13 @@ mod tests {
 
     #[test]
     fn scales_end_at_round_numbers() {
-        let log = Scale::over(true, [120.0, 15_000.0].into_iter(), (0.0, 300.0));
-        assert_eq!(log.ticks(), [100.0, 1_000.0, 10_000.0, 100_000.0]);
-        assert!((log.place(1_000.0) - 100.0).abs() < 1e-9);
+        let log = Scale::over(true, [120.0, 15_000.0].into_iter(), (0.0, 230.0));
+        let shown: Vec<_> = log.ticks().into_iter().map(number).collect();
+        assert_eq!(shown, ["100", "200", "500", "1,000", "2,000", "5,000", "10,000", "20,000"]);
+        assert!((log.place(1_000.0) - 100.0).abs() < 0.1);
+        let decades = Scale::over(true, [1.0, 1e6].into_iter(), (0.0, 600.0));
+        assert_eq!(decades.ticks().len(), 7);
+        assert!(Scale::over(true, [5.0].into_iter(), (0.0, 1.0)).most > 5.0);
         let linear = Scale::over(false, [3.0, 87.0].into_iter(), (100.0, 0.0));
         assert_eq!(linear.ticks(), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
         assert!((linear.place(25.0) - 75.0).abs() < 1e-9);
