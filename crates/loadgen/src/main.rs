@@ -8,11 +8,15 @@
 //! - [`inbox`]: the delivery check. [`tally`]: what all users count together.
 //! - [`groups`]: `groups`: messages to groups, by size.
 //! - [`presence`]: `presence`: users who watch each other.
+//! - [`fanout`]: `fanout`: one user with many sessions. [`courier`]: who sends to them.
+//! - [`storm`]: `storm`: many clients who come back at once.
 //! - [`idle`]: connections that only stand there.
 //! - [`process`]: CPU and memory of the nodes' processes. [`report`]: what is printed, and written as JSON.
 
+mod courier;
 mod crew;
 mod device;
+mod fanout;
 mod fleet;
 mod groups;
 mod idle;
@@ -22,6 +26,7 @@ mod pace;
 mod presence;
 mod process;
 mod report;
+mod storm;
 mod tally;
 mod traffic;
 mod user;
@@ -112,6 +117,16 @@ enum Command {
         #[command(flatten)]
         shape: idle::Shape,
     },
+    /// Sends to one user who has many sessions: what a delivery costs. A node lets a user hold 20 connections: raise that.
+    Fanout {
+        #[command(flatten)]
+        shape: fanout::Shape,
+    },
+    /// Lets many clients come back at once, each behind by some messages, while others write to each other.
+    Storm {
+        #[command(flatten)]
+        shape: storm::Shape,
+    },
 }
 
 fn main() -> ExitCode {
@@ -151,22 +166,32 @@ async fn lead(arguments: Arguments) -> anyhow::Result<bool> {
     let tokens = fs::read_to_string(&tokens).with_context(|| format!("cannot read {}", tokens.display()))?;
     let fleet = Arc::new(Fleet::new(urls, &tokens, Share { index: 0, of: 1 })?);
     let json = Json::create(arguments.json)?;
-    let is_alone = matches!(arguments.command, Command::Presence { .. });
-    ensure!(processes == 1 || !is_alone, "`--processes` is for `run`, `flood`, `groups` and `idle`");
-    if let Command::Presence { shape } = arguments.command {
-        return presence::run(&fleet, &shape, &pids, &json).await;
-    }
-    let mut crew = Crew::start(processes, &tokens).await?;
+    let alone = || {
+        ensure!(processes == 1, "`--processes` is for `run`, `flood`, `groups` and `idle`");
+        anyhow::Ok(())
+    };
+    let crew = || Crew::start(processes, &tokens);
     match arguments.command {
         Command::Run { shape, rate } => {
-            traffic::lead(&mut crew, &shape, Load::Open { rate }, &pids, &json).await
+            traffic::lead(&mut crew().await?, &shape, Load::Open { rate }, &pids, &json).await
         }
         Command::Flood { shape, inflight } => {
-            traffic::lead(&mut crew, &shape, Load::Closed { inflight }, &pids, &json).await
+            traffic::lead(&mut crew().await?, &shape, Load::Closed { inflight }, &pids, &json).await
         }
-        Command::Groups { shape } => groups::lead(&mut crew, &fleet, &shape, &pids, &json).await,
-        Command::Idle { shape } => idle::lead(&mut crew, &shape, &pids, &json).await,
-        Command::Presence { .. } => Ok(true),
+        Command::Groups { shape } => groups::lead(&mut crew().await?, &fleet, &shape, &pids, &json).await,
+        Command::Idle { shape } => idle::lead(&mut crew().await?, &shape, &pids, &json).await,
+        Command::Presence { shape } => {
+            alone()?;
+            presence::run(&fleet, &shape, &pids, &json).await
+        }
+        Command::Fanout { shape } => {
+            alone()?;
+            fanout::run(&fleet, &shape, &pids, &json).await
+        }
+        Command::Storm { shape } => {
+            alone()?;
+            storm::run(&fleet, &shape, &pids, &json).await
+        }
     }
 }
 
@@ -184,6 +209,6 @@ async fn part(arguments: Arguments, index: usize) -> anyhow::Result<()> {
         }
         Command::Groups { shape } => groups::part(&fleet, share, &shape, &mut lead).await,
         Command::Idle { shape } => idle::part(&fleet, share, &shape, &mut lead).await,
-        Command::Presence { .. } => Ok(()),
+        Command::Presence { .. } | Command::Fanout { .. } | Command::Storm { .. } => Ok(()),
     }
 }
