@@ -26,7 +26,6 @@ mod table;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -77,16 +76,13 @@ pub(crate) struct Suite {
     /// Then keeps half the highest rate for so long, and says whether anything creeps.
     #[arg(long, value_name = "MINUTES")]
     soak: Option<f64>,
-    /// Writes every value of every run.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
 }
 
-/// Measures, prints the table, and says whether all of it was measured and every target met.
+/// Measures, prints the table, writes every value of every run as JSON if asked to, and says whether all of it was measured and every target met.
 ///
 /// # Errors
 /// If there is nothing to measure on, or a file cannot be written. What cannot be measured is a row that says why.
-pub(crate) async fn run(suite: &Suite) -> anyhow::Result<bool> {
+pub(crate) async fn run(suite: &Suite, json: Option<&Path>) -> anyhow::Result<bool> {
     ensure!(suite.runs > 0, "there is nothing to do in 0 runs");
     let parent = suite.folder.clone().unwrap_or_else(std::env::temp_dir);
     let stop = stop_on_signal()?;
@@ -105,7 +101,7 @@ pub(crate) async fn run(suite: &Suite) -> anyhow::Result<bool> {
     let site = Site { node, postgres_url, redis_url, folder, seconds: suite.seconds, stop };
     let mut results = Results::default();
     suite.measure(&site, &mut results).await?;
-    suite.write(&results)?;
+    suite.write(&results, json)?;
     Ok(table::is_good(&results))
 }
 
@@ -144,15 +140,15 @@ impl Suite {
                 continue;
             }
             let minutes = start.elapsed().as_secs_f64() / 60.0;
-            progress(&format!("{minutes:.1} min: {measure:?}, {} runs", self.runs).to_lowercase());
+            report::progress(&format!("{minutes:.1} min: {measure:?}, {} runs", self.runs).to_lowercase());
             if let Err(error) = Box::pin(self.take(*measure, site, results)).await {
-                progress(&format!("{measure:?}: {error:#}"));
+                report::progress(&format!("{measure:?}: {error:#}"));
                 results.fail(*measure, format!("{error:#}"));
             }
             ensure!(!site.stop.is_cancelled(), "interrupted");
         }
         if let Some(minutes) = self.soak {
-            progress(&format!("soak, {minutes} min"));
+            report::progress(&format!("soak, {minutes} min"));
             Box::pin(soak::run(site, results, minutes)).await.context("soak")?;
         }
         Ok(())
@@ -174,7 +170,7 @@ impl Suite {
         }
     }
 
-    fn write(&self, results: &Results) -> anyhow::Result<()> {
+    fn write(&self, results: &Results, json: Option<&Path>) -> anyhow::Result<()> {
         let machine = machine();
         let mut text = format!("{machine}; {} runs of each\n\n{}", self.runs, table::markdown(results));
         if !results.soak.is_empty() {
@@ -188,7 +184,7 @@ impl Suite {
         if let Some(path) = &self.markdown {
             write(path, text)?;
         }
-        if let Some(path) = &self.json {
+        if let Some(path) = json {
             let whole = json!({
                 "machine": machine, "runs": self.runs, "targets": table::TARGETS, "results": results
             });
@@ -206,9 +202,4 @@ fn machine() -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let model = model.map_or("an unknown processor", |(_, model)| model);
     format!("{cores} cores of {model}, Linux {}", kernel.trim())
-}
-
-/// A line for who waits. If nobody reads standard error, there is nobody to tell.
-fn progress(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 
@@ -100,6 +100,7 @@ pub(crate) async fn memory(
             let arguments = ["idle", "--connections", &crowd.to_string(), "--seconds", "1", "--busy"];
             let work = async |stage: &Stage<'_>| stage.measure(&arguments).await;
             let idle = site.with(Ground::Shared, 1, *crowd, work).await?;
+            ensure!(idle.number("/opened")? == *crowd as f64, "not all of {crowd} connections stood");
             for (series, id, bytes) in [
                 ("idle", "memory_idle", "/bytes_per_connection"),
                 ("after 200 frames in and 50 out", "memory_busy", "/bytes_per_connection_busy"),
@@ -131,8 +132,8 @@ pub(crate) async fn fanout(site: &Site, results: &mut Results, n_runs: usize) ->
 
 /// Many come back at once.
 pub(crate) async fn storm(site: &Site, results: &mut Results, n_runs: usize) -> anyhow::Result<()> {
-    // Bystanders are others than those who come back.
-    site.with(Ground::Shared, 2, 6_000, async |stage| {
+    // A hundred bystanders beside those who come back.
+    site.with(Ground::Shared, 2, 5_100, async |stage| {
         for _ in 0..n_runs {
             let storm = stage.measure(&["storm", "--clients", "5000", "--behind", "10"]).await?;
             results.record("storm_rate", storm.number("/reconnects_per_second")?);

@@ -15,8 +15,8 @@ use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
 
 use super::processes::{Process, free_port, new_file, output};
-use super::progress;
 use super::reading::Reading;
+use crate::report;
 
 /// What stands for the whole suite.
 #[derive(Debug)]
@@ -223,7 +223,7 @@ impl<'a> Stage<'a> {
     pub(crate) async fn measure_as(&self, tokens: &Path, arguments: &[&str]) -> anyhow::Result<Reading> {
         let json = new_file(self.site.folder.path(), "json");
         let mode = arguments.first().copied().unwrap_or_default();
-        progress(&format!("  {}", arguments.join(" ")));
+        report::progress(&format!("  {}", arguments.join(" ")));
         let output = self.load(tokens, arguments)?.arg("--json").arg(&json).output().await?;
         if !matches!(output.status.code(), Some(0 | 1)) {
             let errors = String::from_utf8_lossy(&output.stderr);
