@@ -11,6 +11,7 @@ use super::mailbox::{commit, send};
 use super::processes::{on_path, output};
 use super::results::Results;
 use super::stage::{Ground, Site};
+use crate::process::Meter;
 
 /// As many as in the rows through the nodes.
 const USERS: u64 = 200;
@@ -32,15 +33,11 @@ pub(crate) async fn run(
         let sizes = if with_plots { &BATCHES[..] } else { &[BATCH] };
         for run in 0..n_runs {
             for size in sizes {
-                let rate = batches(&store, window, stage.first_user, *size, run).await?;
-                results.plot(
-                    "batch",
-                    "committed by the store, one batch after another",
-                    *size as f64,
-                    1e6 / rate,
-                );
+                let spent = batches(&store, window, stage.first_user, *size, run).await?;
+                results.plot("batch", "time", *size as f64, spent.time);
+                results.plot("batch", "CPU of everything", *size as f64, spent.cpu);
                 if *size == BATCH {
-                    results.record("postgres_limit", rate);
+                    results.record("postgres_limit", 1e6 / spent.time);
                 }
             }
         }
@@ -53,25 +50,34 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Messages a second in batches of one size, between the same pairs as in a flood.
+/// What a message took, in microseconds: of the clock, and of all processors.
+struct Share {
+    time: f64,
+    cpu: f64,
+}
+
+/// Commits batches of one size, one after another, between the same pairs as in a flood.
 async fn batches(
     store: &Store,
     window: Duration,
     first_user: u64,
     size: usize,
     run: usize,
-) -> anyhow::Result<f64> {
+) -> anyhow::Result<Share> {
     let mut committer = store.committer();
     let user = |index: u64| UserId((first_user + index % USERS).cast_signed());
     let mut n_sent = 0;
-    let start = Instant::now();
+    let (start, meter) = (Instant::now(), Meter::start(&[], &[]));
     while start.elapsed() < window {
         let next = n_sent..n_sent + size as u64;
         let message = |nth: u64| send([user(nth), user(nth ^ 1)], &format!("{run}-{size}-{nth}"));
         commit(&mut committer, next.map(message).collect()).await?;
         n_sent += size as u64;
     }
-    Ok(n_sent as f64 / start.elapsed().as_secs_f64())
+    let spent = meter.end();
+    let cpu = spent.machine_cpu.context("the machine does not tell its CPU time")?;
+    let share = |spent: Duration| spent.as_secs_f64() * 1e6 / n_sent as f64;
+    Ok(Share { time: share(spent.elapsed), cpu: share(cpu) })
 }
 
 /// What `redis-benchmark` makes of it.
