@@ -100,10 +100,11 @@ pub(crate) async fn run(
 
     sleep(BREATH).await;
     stop.cancel();
+    let n_sent = crowd.expected.load(Ordering::Relaxed) as usize / shape.sessions;
     let mut received = Received::default();
     for session in sessions {
         let (inbox, device) = session.await.context("a session's task panicked")?;
-        received.add(&inbox, errands.len());
+        received.add(&inbox, n_sent);
         received.duplicates += device.duplicates;
         received.gaps += device.gaps;
     }
