@@ -45,15 +45,13 @@ impl Results {
         Some(Spread::of(self.samples.get(id)?)?.median)
     }
 
-    /// The runs of a target, or why there are none. Nothing if it was not asked for.
-    pub(crate) fn measured(&self, target: &Target) -> Option<Result<Spread, &str>> {
-        let samples = self.samples.get(target.id).map(Vec::as_slice).unwrap_or_default();
-        let why = self.failures.get(&target.measure).map(String::as_str);
-        Spread::of(samples).map(Ok).or(why.map(Err))
+    /// The runs of a target, if there are any.
+    pub(crate) fn measured(&self, target: &Target) -> Option<Spread> {
+        Spread::of(self.samples.get(target.id)?)
     }
 
-    /// Whether all that was asked for was measured.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.failures.is_empty()
+    /// What could not be measured, at all or to the end, and why.
+    pub(crate) fn failures(&self) -> &BTreeMap<Measure, String> {
+        &self.failures
     }
 }

@@ -174,26 +174,30 @@ impl Verdict {
     }
 }
 
-/// The whole table in Markdown, which people can read as it is.
+/// The table in Markdown, which people can read as it is: what was measured, and what should have been.
 pub(crate) fn markdown(results: &Results) -> String {
     let mut text =
         String::from("| what | target | median | least to most | |\n| --- | --- | ---: | ---: | --- |\n");
     for target in TARGETS {
         let (bound, what) = (target.bound.as_text(target.unit), target.what);
+        let failure = results.failures().get(&target.measure);
         // Writing to a text cannot fail.
-        let _ = match results.measured(target) {
-            Some(Ok(spread @ Spread { median, least, most })) => {
+        let _ = match (results.measured(target), failure) {
+            (Some(spread @ Spread { median, least, most }), failure) => {
                 let verdict = target.bound.judge(spread).as_text();
+                let failure = failure.map_or(String::new(), |why| format!("; not all runs: {why}"));
                 let (median, least, most) = (number(median), number(least), number(most));
-                writeln!(
-                    text,
-                    "| {what} | {bound} | {median} {} | {least} to {most} | {verdict} |",
-                    target.unit
-                )
+                let (unit, verdict) = (target.unit, verdict + &failure);
+                writeln!(text, "| {what} | {bound} | {median} {unit} | {least} to {most} | {verdict} |")
             }
-            Some(Err(why)) => writeln!(text, "| {what} | {bound} | | | not measured: {why} |"),
-            None => Ok(()),
+            (None, Some(why)) => writeln!(text, "| {what} | {bound} | | | not measured: {why} |"),
+            (None, None) => Ok(()),
         };
+    }
+    for (measure, why) in results.failures() {
+        if TARGETS.iter().all(|target| target.measure != *measure) {
+            let _ = writeln!(text, "| {measure:?} | | | | not measured: {why} |");
+        }
     }
     text
 }
@@ -201,10 +205,10 @@ pub(crate) fn markdown(results: &Results) -> String {
 /// Whether all that was asked for was measured, and every target of it met.
 pub(crate) fn is_good(results: &Results) -> bool {
     let is_missed = |target: &Target| {
-        let measured = results.measured(target).and_then(Result::ok);
+        let measured = results.measured(target);
         measured.is_some_and(|spread| matches!(target.bound.judge(spread), Verdict::Missed(_)))
     };
-    results.is_complete() && !TARGETS.iter().any(is_missed)
+    results.failures().is_empty() && !TARGETS.iter().any(is_missed)
 }
 
 /// With three digits that count, or more before the point, those in threes.
@@ -282,6 +286,9 @@ mod tests {
         }
         assert!(!is_good(&results));
         results.fail(Latency, "no such mode".to_owned());
+        results.fail(Measure::Connections, "no more ports".to_owned());
+        results.record("fanout_1", 5.0);
+        results.fail(Fanout, "it ended".to_owned());
         let table = markdown(&results);
         let line = |what: &str| table.lines().find(|line| line.contains(what)).unwrap_or_default();
         assert!(
@@ -289,6 +296,8 @@ mod tests {
         );
         assert!(line("CPU of the two nodes").ends_with("| 20 µs | 20 to 20 | met |"));
         assert!(line("p50").ends_with("not measured: no such mode |"));
+        assert!(line("one frame").ends_with("| met; not all runs: it ended |"));
+        assert!(line("Connections").ends_with("not measured: no more ports |"));
         assert_eq!(line("SQLite"), "");
     }
 
