@@ -16,6 +16,8 @@ use crate::process;
 
 /// Users that the load is of; two more look how long their messages take meanwhile.
 const USERS: u64 = 200;
+/// Seconds until the load is there.
+const WARMUP: f64 = 10.0;
 
 /// What became of one thing over the whole run.
 #[derive(Debug, Serialize)]
@@ -42,7 +44,8 @@ pub(crate) async fn run(site: &Site, results: &mut Results, minutes: f64) -> any
         let rate = format!("{:.0}", half_rate(stage, results).await?);
         let seconds = (minutes * 60.0).to_string();
         let users = USERS.to_string();
-        let load = ["run", "--users", &users, "--rate", &rate, "--seconds", &seconds, "--warmup", "10"];
+        let warmup = WARMUP.to_string();
+        let load = ["run", "--users", &users, "--rate", &rate, "--seconds", &seconds, "--warmup", &warmup];
         let mut samples = Vec::new();
         let reading = tokio::select! {
             biased;
@@ -87,9 +90,12 @@ async fn sample(stage: &Stage<'_>, samples: &mut Vec<Sample>) -> anyhow::Result<
     }
 }
 
-/// Of what was sampled under load; while it began, and after its end, nothing counts.
+/// Of what was sampled under load; what was read while it began or after its end does not count. The first tenth is drawn,
+/// and not judged: what fills once is still filling.
 fn judge(samples: &[Sample], seconds: f64, results: &mut Results) {
-    let under_load: Vec<_> = samples.iter().filter(|(at, _)| (10.0..10.0 + seconds).contains(at)).collect();
+    let start = WARMUP + seconds / 10.0;
+    let under_load: Vec<_> =
+        samples.iter().filter(|(at, _)| (WARMUP..WARMUP + seconds).contains(at)).collect();
     for nth in 0..4 {
         let mut points = Vec::new();
         for (at, lines) in &under_load {
@@ -97,6 +103,7 @@ fn judge(samples: &[Sample], seconds: f64, results: &mut Results) {
             results.plot(plot, what, at / 60.0, value);
             points.push((*at, value));
         }
+        points.retain(|(at, _)| *at >= start);
         if let (Some(slope), Some((_, lines))) = (Slope::of(&points), under_load.first()) {
             let (_, what, unit) = lines[nth].0;
             results.soak.push(Creep { what, unit, slope, is_flat: slope.is_flat() });
@@ -129,8 +136,9 @@ mod tests {
             (at, [(MEMORY, 100.0 + at / 10.0), (DESCRIPTORS, 250.0), (P50, 2.0 + noise(nth)), (P99, 9.0)])
         };
         let mut samples: Vec<Sample> = (0..60).map(sample).collect();
-        // Before the load is there, and when it is over: not counted.
+        // Before the load is there, while it is new, and when it is over: not counted.
         samples[0].1[1].1 = 10.0;
+        samples[1].1[3].1 = 90.0;
         samples.push((700.0, [(MEMORY, 0.0), (DESCRIPTORS, 0.0), (P50, 0.0), (P99, 0.0)]));
         let mut results = Results::default();
         judge(&samples, 590.0, &mut results);

@@ -8,7 +8,7 @@ use super::table::number;
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 400.0;
 /// Where the axes cross, and where they end: left, top, right, bottom.
-const FRAME: [f64; 4] = [76.0, 64.0, 700.0, 344.0];
+const FRAME: [f64; 4] = [76.0, 64.0, 680.0, 344.0];
 /// Lines whose points are no further apart than this are drawn without marks.
 const CROWDED: f64 = 12.0;
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-size:15px;font-weight:600}\
