@@ -15,8 +15,9 @@ use tokio::time::{Duration, Instant, sleep};
 use crate::crew::{Crew, Lead, Share};
 use crate::device::Device;
 use crate::fleet::Fleet;
+use crate::json::Json;
 use crate::process::{self, Meter};
-use crate::report::{self, Json};
+use crate::report;
 use crate::wire::{Frame, Loss};
 
 /// After the last handshake or frame, until the memory is read.
