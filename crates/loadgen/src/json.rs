@@ -48,13 +48,14 @@ impl Json {
 impl Usage {
     /// What is said of `run` and `flood`, and of `groups` of one size, beside what was spent.
     pub(crate) fn json(&self) -> Value {
-        let Totals { window, latencies, verdict, .. } = &self.totals;
+        let Totals { whole, window, latencies, verdict } = &self.totals;
         let messages = window.delivered as f64 / self.n_recipients as f64;
         json!({
             "sent": window.sent, "acknowledged": window.acknowledged, "delivered": window.delivered,
             "per_second": messages / self.spent.elapsed.as_secs_f64(),
             "lost": verdict.lost, "duplicates": verdict.duplicates, "out_of_order": verdict.out_of_order,
             "gaps": verdict.gaps, "unacknowledged": verdict.unacknowledged, "refused": verdict.refused,
+            "skipped": whole.skipped, "disconnects": whole.disconnects,
             "delivery_ms": latencies.delivery.json(), "acknowledgement_ms": latencies.acknowledgement.json(),
             "lag_ms": latencies.lag.json(),
         })
