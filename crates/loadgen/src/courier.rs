@@ -1,6 +1,6 @@
 //! Sends what it is given, and is done when all of it is acknowledged.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use anyhow::{anyhow, bail};
 use switchboard_protocol::Target;
@@ -14,6 +14,8 @@ use crate::wire::{Frame, Loss};
 #[derive(Debug)]
 pub(crate) struct Courier {
     pub(crate) device: Device,
+    /// What was refused for the moment, by run and number: later messages may have overtaken it.
+    pub(crate) late: HashSet<(u32, u64)>,
 }
 
 /// A message to be sent.
@@ -25,6 +27,11 @@ pub(crate) struct Errand {
 }
 
 impl Courier {
+    /// One on this session.
+    pub(crate) fn new(device: Device) -> Self {
+        Self { device, late: HashSet::new() }
+    }
+
     /// Sends them in order, so many at a time, and waits until each is acknowledged. What is refused because it comes too
     /// fast is sent again when it may be.
     pub(crate) async fn send(
@@ -66,6 +73,7 @@ impl Courier {
             (None, _) => Ok(()),
             (Some("rate_limited"), Some(ms)) => {
                 sleep(Duration::from_millis(ms)).await;
+                self.late.insert((errand.letter.run, errand.number as u64));
                 waiting.push_back(errand);
                 self.feed(errand).await.map_err(broken)
             }

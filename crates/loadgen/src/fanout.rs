@@ -15,9 +15,10 @@ use crate::courier::{Courier, Errand};
 use crate::device::Device;
 use crate::fleet::Fleet;
 use crate::inbox::{Inbox, Received};
+use crate::json::Json;
 use crate::letter::Letter;
-use crate::process::Meter;
-use crate::report::{self, Json};
+use crate::process::{Meter, Spent};
+use crate::report;
 use crate::tally::Latency;
 use crate::wire::{Frame, Loss};
 
@@ -57,6 +58,13 @@ struct Crowd {
     delivery: Latency,
 }
 
+/// What was measured.
+struct Measured {
+    spent: Spent,
+    delivered: u64,
+    received: Received,
+}
+
 /// Measures, prints the report, and says whether every session got everything once and in order.
 pub(crate) async fn run(
     fleet: &Arc<Fleet>,
@@ -66,35 +74,72 @@ pub(crate) async fn run(
 ) -> anyhow::Result<bool> {
     ensure!(fleet.accounts.len() > 1, "one user hears, and another one sends: there is one");
     ensure!(shape.sessions > 0 && shape.queued > 0 && shape.messages > 0, "there is nothing to send");
-    let letter = Letter::new(Instant::now(), shape.size);
     let crowd = Arc::new(Crowd {
-        letter,
+        letter: Letter::new(Instant::now(), shape.size),
         delivered: AtomicU64::new(0),
         expected: AtomicU64::new(0),
         all_have_it: Notify::new(),
         delivery: Latency::new()?,
     });
-    let lost = |loss: Loss| anyhow!("a connection does not stand: {}", loss.reason);
+    let measured = measure(fleet, shape, &crowd, pids).await?;
+    let Measured { spent, delivered, received } = &measured;
+    let is_good = received.is_good();
+    let each = spent.cpu().as_secs_f64() * 1e6 / (*delivered).max(1) as f64;
+    let a_delivery = (!pids.is_empty()).then_some(each);
+    let Received { lost, duplicates, out_of_order, gaps } = received;
+    let counted = json!({
+        "sessions": shape.sessions, "messages": shape.messages, "queued": shape.queued, "delivered": delivered,
+        "cpu_us_per_delivery": a_delivery, "delivery_ms": crowd.delivery.json(), "lost": lost,
+        "duplicates": duplicates, "out_of_order": out_of_order, "gaps": gaps,
+    });
+    json.write("fanout", is_good, spent, counted)?;
+    report::print(&table(shape, &measured, &crowd.delivery, a_delivery))?;
+    Ok(is_good)
+}
+
+fn table(shape: &Shape, measured: &Measured, delivery: &Latency, a_delivery: Option<f64>) -> String {
+    let Measured { spent, delivered, received } = measured;
+    let [p50, p90, p99, max] = delivery.summary();
+    let mut text = format!(
+        "{} messages to {} sessions, {} at a time: {delivered} deliveries in {:.2} s\n{received}  \
+         delivery, ms     p50 {p50:.2}, p90 {p90:.2}, p99 {p99:.2}, max {max:.2}\n",
+        shape.messages,
+        shape.sessions,
+        shape.queued,
+        spent.elapsed.as_secs_f64(),
+    );
+    if let Some(each) = a_delivery {
+        text += &format!("  processes        {each:.2} µs CPU a delivery\n");
+    }
+    text + &report::cores(spent)
+}
+
+async fn measure(
+    fleet: &Arc<Fleet>,
+    shape: &Shape,
+    crowd: &Arc<Crowd>,
+    pids: &[u32],
+) -> anyhow::Result<Measured> {
+    let broken = |loss: Loss| anyhow!("a connection does not stand: {}", loss.reason);
     let opening = (0..shape.sessions).map(|turn| Device::stand(fleet, 0, turn, None));
     let opened: Vec<_> = stream::iter(opening).buffered(fleet.connecting).collect().await;
-    let devices = opened.into_iter().collect::<Result<Vec<_>, _>>().map_err(lost)?;
-    let device = Device::stand(fleet, 1, 1, None).await.map_err(lost)?;
-    let mut sender = Courier { device };
+    let devices = opened.into_iter().collect::<Result<Vec<_>, _>>().map_err(broken)?;
+    let mut sender = Courier::new(Device::stand(fleet, 1, 1, None).await.map_err(broken)?);
     report::progress(&format!("{} sessions are open", shape.sessions));
     sleep(BREATH).await;
 
     let stop = CancellationToken::new();
-    let listen = |device| tokio::spawn(Arc::clone(&crowd).listen(device, stop.clone()));
+    let listen = |device| tokio::spawn(Arc::clone(crowd).listen(device, stop.clone()));
     let sessions: Vec<_> = devices.into_iter().map(listen).collect();
-    let to = fleet.account(0).id.into();
+    let (letter, to) = (crowd.letter, fleet.account(0).id.into());
+    let n_warmup = WARMUP * shape.queued;
     let errands: Vec<_> =
-        (0..WARMUP * shape.queued + shape.messages).map(|number| Errand { letter, to, number }).collect();
-    let (warmup, measured) = errands.split_at(WARMUP * shape.queued);
-    crowd.hand_out(&mut sender, warmup, shape).await?;
+        (0..n_warmup + shape.messages).map(|number| Errand { letter, to, number }).collect();
+    crowd.hand_out(&mut sender, &errands[..n_warmup], shape).await?;
     crowd.delivery.clear();
     let before = crowd.delivered.load(Ordering::Relaxed);
     let meter = Meter::start(pids, &[]);
-    crowd.hand_out(&mut sender, measured, shape).await?;
+    crowd.hand_out(&mut sender, &errands[n_warmup..], shape).await?;
     let spent = meter.end();
     let delivered = crowd.delivered.load(Ordering::Relaxed) - before;
 
@@ -104,35 +149,11 @@ pub(crate) async fn run(
     let mut received = Received::default();
     for session in sessions {
         let (inbox, device) = session.await.context("a session's task panicked")?;
-        received.add(&inbox, n_sent);
+        received.add(&inbox, n_sent, |number| sender.late.contains(&(letter.run, number)));
         received.duplicates += device.duplicates;
         received.gaps += device.gaps;
     }
-    let is_good = received.is_good();
-    let each = spent.cpu().as_secs_f64() * 1e6 / delivered.max(1) as f64;
-    let a_delivery = (!pids.is_empty()).then_some(each);
-    let Received { lost, duplicates, out_of_order, gaps } = received;
-    let counted = json!({
-        "sessions": shape.sessions, "messages": shape.messages, "queued": shape.queued, "delivered": delivered,
-        "cpu_us_per_delivery": a_delivery, "delivery_ms": crowd.delivery.json(), "lost": lost,
-        "duplicates": duplicates, "out_of_order": out_of_order, "gaps": gaps,
-    });
-    json.write("fanout", is_good, &spent, counted)?;
-    let [p50, p90, p99, max] = crowd.delivery.summary();
-    report::print(&format!(
-        "{} messages to {} sessions, {} at a time: {delivered} deliveries in {:.2} s\n  lost             {lost}\n  \
-         duplicates       {duplicates}\n  out of order     {out_of_order}\n  gaps             {gaps}\n  \
-         delivery, ms     p50 {p50:.2}, p90 {p90:.2}, p99 {p99:.2}, max {max:.2}\n",
-        shape.messages,
-        shape.sessions,
-        shape.queued,
-        spent.elapsed.as_secs_f64(),
-    ))?;
-    if let Some(each) = a_delivery {
-        report::print(&format!("  processes        {each:.2} µs CPU a delivery\n"))?;
-    }
-    report::print(&report::cores(&spent))?;
-    Ok(is_good)
+    Ok(Measured { spent, delivered, received })
 }
 
 impl Crowd {

@@ -13,8 +13,9 @@ use switchboard_protocol::{ClientFrame, ConversationId, ServerFrame, UserId, lim
 use crate::crew::{Crew, Lead, Share};
 use crate::device::Device;
 use crate::fleet::Fleet;
+use crate::json::Json;
 use crate::pace::Pace;
-use crate::report::{self, Json, Verdict};
+use crate::report::{self, Verdict};
 use crate::traffic::{self, Bout, Window};
 
 /// Groups that are made at a time.

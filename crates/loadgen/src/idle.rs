@@ -15,8 +15,9 @@ use tokio::time::{Duration, Instant, sleep};
 use crate::crew::{Crew, Lead, Share};
 use crate::device::Device;
 use crate::fleet::Fleet;
+use crate::json::Json;
 use crate::process::{self, Meter};
-use crate::report::{self, Json};
+use crate::report;
 use crate::wire::{Frame, Loss};
 
 /// After the last handshake or frame, until the memory is read.
@@ -28,7 +29,7 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(600);
 /// that cost the store nothing before a node lets them wait.
 const ROUNDS: usize = 20;
 const FRAMES_A_ROUND: usize = 10;
-/// A frame that costs the store nothing, and its answer, which repeats its `request_id`: 200 bytes, and 155.
+/// A frame that costs the store nothing, and its answer, which repeats its `request_id`: 200 bytes, and 151.
 const PING_BYTES: usize = 200;
 const REQUEST_ID_BYTES: usize = 120;
 
@@ -41,7 +42,7 @@ pub(crate) struct Shape {
     /// How long to hold them all.
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
-    /// Before they are held, each sends 200 frames of 200 bytes and gets an answer of 155 bytes to each, and the memory is
+    /// Before they are held, each sends 200 frames of 200 bytes and gets an answer of 151 bytes to each, and the memory is
     /// read again.
     #[arg(long)]
     busy: bool,

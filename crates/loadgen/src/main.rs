@@ -9,11 +9,12 @@
 //! - [`groups`]: `groups`: messages to groups, by size.
 //! - [`presence`]: `presence`: users who watch each other.
 //! - [`fanout`]: `fanout`: one user with many sessions. [`courier`]: who sends to them.
-//! - [`storm`]: `storm`: many clients who come back at once.
+//! - [`storm`]: `storm`: many clients who come back at once. [`bystanders`]: who goes on meanwhile.
 //! - [`idle`]: connections that only stand there.
 //! - [`suite`]: `suite`: all of it on nodes of its own, against the table of targets.
-//! - [`process`]: CPU and memory of the nodes' processes. [`report`]: what is printed, and written as JSON.
+//! - [`process`]: CPU and memory of the nodes' processes. [`report`]: what is printed. [`json`]: and written.
 
+mod bystanders;
 mod courier;
 mod crew;
 mod device;
@@ -22,6 +23,7 @@ mod fleet;
 mod groups;
 mod idle;
 mod inbox;
+mod json;
 mod letter;
 mod pace;
 mod presence;
@@ -45,8 +47,8 @@ use clap::{Parser, Subcommand};
 
 use crate::crew::{Crew, Lead, Share};
 use crate::fleet::Fleet;
+use crate::json::Json;
 use crate::pace::Load;
-use crate::report::Json;
 
 /// Load and delivery check for a fleet of Switchboard nodes.
 ///

@@ -15,8 +15,9 @@ use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use crate::fleet::Fleet;
 use crate::groups;
+use crate::json::Json;
 use crate::process::{Meter, Spent};
-use crate::report::{self, Json};
+use crate::report;
 use crate::tally::Latency;
 
 /// How often it is looked whether all know of all.

@@ -1,13 +1,9 @@
 //! What is printed, and the verdict behind it.
 
 use std::fmt::{self, Write as _};
-use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tokio::time::Duration;
 
 use crate::process::Spent;
@@ -50,15 +46,15 @@ pub(crate) struct Usage {
 /// Whether everything arrived as it should, over the whole run.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Verdict {
-    acknowledged: u64,
-    unacknowledged: u64,
-    refused: u64,
-    lost: u64,
-    duplicates: u64,
-    out_of_order: u64,
-    gaps: u64,
-    retries: u64,
-    overtaken: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) unacknowledged: u64,
+    pub(crate) refused: u64,
+    pub(crate) lost: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) out_of_order: u64,
+    pub(crate) gaps: u64,
+    pub(crate) retries: u64,
+    pub(crate) overtaken: u64,
     last_refusal: Option<String>,
 }
 
@@ -150,56 +146,6 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 /// Writes to standard error what goes on: nobody has to read it.
 pub(crate) fn progress(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
-}
-
-/// Where the measurements go as JSON, an object a line, if anywhere.
-#[derive(Debug)]
-pub(crate) struct Json(Option<PathBuf>);
-
-impl Json {
-    /// Into a new file.
-    pub(crate) fn create(path: Option<PathBuf>) -> anyhow::Result<Self> {
-        if let Some(path) = &path {
-            fs::write(path, "").with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        Ok(Self(path))
-    }
-
-    /// What was spent, and what else there is to say of a mode.
-    pub(crate) fn write(&self, mode: &str, is_good: bool, spent: &Spent, more: Value) -> anyhow::Result<()> {
-        let Some(path) = &self.0 else { return Ok(()) };
-        let micros = |cpu: Option<Duration>| cpu.map(|cpu| cpu.as_micros() as u64);
-        let processes = spent.processes.iter().map(|(pid, cpu, memory)| {
-            let (resident, peak) = (memory.map(|memory| memory.resident), memory.map(|memory| memory.peak));
-            json!({"pid": pid, "cpu_us": micros(*cpu), "resident": resident, "peak": peak})
-        });
-        let mut object = json!({
-            "mode": mode, "good": is_good, "seconds": spent.elapsed.as_secs_f64(),
-            "processes": processes.collect::<Vec<_>>(), "own_cpu_us": micros(spent.own_cpu),
-            "machine_cpu_us": micros(spent.machine_cpu),
-        });
-        if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
-            object.extend(more);
-        }
-        let mut file = fs::OpenOptions::new().append(true).open(path)?;
-        writeln!(file, "{object}").with_context(|| format!("cannot write {}", path.display()))
-    }
-}
-
-impl Usage {
-    /// What is said of `run` and `flood`, and of `groups` of one size, beside what was spent.
-    pub(crate) fn json(&self) -> Value {
-        let Totals { window, latencies, verdict, .. } = &self.totals;
-        let messages = window.delivered as f64 / self.n_recipients as f64;
-        json!({
-            "sent": window.sent, "acknowledged": window.acknowledged, "delivered": window.delivered,
-            "per_second": messages / self.spent.elapsed.as_secs_f64(),
-            "lost": verdict.lost, "duplicates": verdict.duplicates, "out_of_order": verdict.out_of_order,
-            "gaps": verdict.gaps, "unacknowledged": verdict.unacknowledged, "refused": verdict.refused,
-            "delivery_ms": latencies.delivery.json(), "acknowledgement_ms": latencies.acknowledgement.json(),
-            "lag_ms": latencies.lag.json(),
-        })
-    }
 }
 
 /// The report of `run` and `flood`, and of `groups` of one size.

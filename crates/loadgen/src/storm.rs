@@ -1,36 +1,34 @@
 //! `storm`: many clients come back at once, each to what it missed, while others go on writing to each other.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::bystanders::Bystanders;
 use crate::courier::{Courier, Errand};
 use crate::device::{self, Device, Position};
 use crate::fleet::Fleet;
 use crate::inbox::{Inbox, Received};
+use crate::json::Json;
 use crate::letter::Letter;
-use crate::pace::Load;
 use crate::process::{Meter, Spent};
-use crate::report::{self, Json, Verdict};
-use crate::tally::{Latency, Tally};
-use crate::traffic;
-use crate::user::{Record, User};
+use crate::report;
+use crate::tally::Latency;
 use crate::wire::{Frame, Loss};
 
 /// After the bystanders began, until they are measured; and after the storm, for what comes twice.
 const BREATH: Duration = Duration::from_secs(1);
 /// Messages of each sender that wait for their acknowledgement, while the clients are away.
 const INFLIGHT: usize = 16;
-/// A time that is as good as never.
-const FAR: Duration = Duration::from_secs(24 * 3600);
 
 /// Who comes back, and who is there meanwhile.
 #[derive(Debug, Args)]
@@ -76,13 +74,6 @@ struct Storm {
     stop: CancellationToken,
 }
 
-/// The pairs who write to each other all the time.
-struct Bystanders {
-    tally: Arc<Tally>,
-    users: Vec<JoinHandle<Record>>,
-    stop: CancellationToken,
-}
-
 /// Measures, prints the report, and says whether everybody got everything once and in order.
 pub(crate) async fn run(
     fleet: &Arc<Fleet>,
@@ -97,69 +88,64 @@ pub(crate) async fn run(
 
     let away = stream::iter(0..clients).map(|index| visit(fleet, index)).buffered(fleet.connecting);
     let positions: Vec<Position> = away.try_collect().await?;
-    let mut senders = Device::stand_all(fleet, clients..clients + shape.bystanders).await?;
+    let senders = Device::stand_all(fleet, clients..clients + shape.bystanders).await?;
     report::progress(&format!(
         "{clients} clients were there, and are away; {behind} messages are sent to each"
     ));
     let letters: Vec<_> = (0..clients).map(|_| Letter::new(Instant::now(), shape.size)).collect();
-    senders = write(fleet, shape, &letters, senders).await?;
+    let (senders, late) = write(fleet, shape, &letters, senders).await?;
 
     report::progress(&format!("measuring the bystanders for {} s", shape.before));
-    let bystanders = Bystanders::begin(fleet, shape, senders)?;
+    let bystanders = Bystanders::begin(fleet, clients, senders, shape.rate, shape.size)?;
     sleep(BREATH).await;
-    bystanders.tally.latencies.delivery.clear();
+    bystanders.take_delivery();
     sleep(Duration::from_secs_f64(shape.before)).await;
-    let before = bystanders.tally.latencies.delivery.json();
-    bystanders.tally.latencies.delivery.clear();
+    let before = bystanders.take_delivery();
 
     report::progress("the clients come back");
+    let patience = Duration::from_secs_f64(shape.settle);
     let storm = Arc::new(Storm::new(fleet, shape)?);
     let meter = Meter::start(pids, &[]);
     let devices = storm.break_out(letters.iter().copied().zip(positions));
-    storm.pass(Duration::from_secs_f64(shape.settle)).await;
+    storm.pass(patience).await;
     let spent = meter.end();
-    let during = bystanders.tally.latencies.delivery.json();
+    let during = bystanders.take_delivery();
     sleep(BREATH).await;
     storm.stop.cancel();
     let mut received = Received::default();
-    for device in devices {
+    for (device, letter) in devices.into_iter().zip(&letters) {
         let (inbox, duplicates, gaps) = device.await.context("a client's task panicked")?;
-        received.add(&inbox, behind);
+        received.add(&inbox, behind, |number| late.contains(&(letter.run, number)));
         received.duplicates += duplicates;
         received.gaps += gaps;
     }
-    let verdict = bystanders.end(shape).await?;
+    let all_well = bystanders.end(patience).await?.is_good();
 
-    let is_good = received.is_good() && verdict.is_good();
+    let is_good = received.is_good() && all_well;
+    let n_back = storm.resume.count();
     let counted = json!({
-        "clients": clients, "behind": behind,
-        "reconnects_per_second": storm.resume.count() as f64 / spent.elapsed.as_secs_f64(),
+        "clients": clients, "behind": behind, "reconnects_per_second": n_back as f64 / spent.elapsed.as_secs_f64(),
         "missed": received.lost, "duplicates": received.duplicates, "out_of_order": received.out_of_order,
         "gaps": received.gaps, "resume_ms": storm.resume.json(), "bystanders_before_ms": before,
-        "bystanders_during_ms": during, "bystanders_good": verdict.is_good(),
+        "bystanders_during_ms": during, "bystanders_good": all_well,
     });
-    report::print(&table(&counted, &spent, storm.resume.count()))?;
+    report::print(&table(&counted, &received, &spent, n_back))?;
     json.write("storm", is_good, &spent, counted)?;
     Ok(is_good)
 }
 
-fn table(counted: &serde_json::Value, spent: &Spent, n_back: u64) -> String {
+fn table(counted: &Value, received: &Received, spent: &Spent, n_back: u64) -> String {
     let quantiles = |key: &str| {
         let at = |quantile: &str| counted[key][quantile].as_f64().unwrap_or_default();
         format!("p50 {:.2}, p90 {:.2}, p99 {:.2}, max {:.2}", at("p50"), at("p90"), at("p99"), at("max"))
     };
     let seconds = spent.elapsed.as_secs_f64();
     format!(
-        "{n_back} of {} clients back with {} messages each after {seconds:.2} s: {:.0} a second\n  missed           {}\n  \
-         duplicates       {}\n  out of order     {}\n  gaps             {}\n  resume, ms       {}\n  \
-         bystanders, ms   {}\n  in the storm     {}\n  all well there   {}\n{}",
+        "{n_back} of {} clients back with {} messages each after {seconds:.2} s: {:.0} a second\n{received}  \
+         resume, ms       {}\n  bystanders, ms   {}\n  in the storm     {}\n  all well there   {}\n{}",
         counted["clients"],
         counted["behind"],
         n_back as f64 / seconds,
-        counted["missed"],
-        counted["duplicates"],
-        counted["out_of_order"],
-        counted["gaps"],
         quantiles("resume_ms"),
         quantiles("bystanders_before_ms"),
         quantiles("bystanders_during_ms"),
@@ -176,13 +162,14 @@ async fn visit(fleet: &Arc<Fleet>, index: usize) -> anyhow::Result<Position> {
     Ok(device.position)
 }
 
-/// Lets the senders write what the clients miss: all that one of them misses is from one sender.
+/// Lets the senders write what the clients miss: all that one of them misses is from one sender. The result has what was
+/// refused for the moment, by run and number.
 async fn write(
     fleet: &Fleet,
     shape: &Shape,
     letters: &[Letter],
     senders: Vec<Device>,
-) -> anyhow::Result<Vec<Device>> {
+) -> anyhow::Result<(Vec<Device>, HashSet<(u32, u64)>)> {
     let n_senders = senders.len();
     let writing = senders.into_iter().enumerate().map(|(sender, device)| async move {
         let clients = (sender..shape.clients).step_by(n_senders);
@@ -190,38 +177,12 @@ async fn write(
             let (letter, to) = (letters[client], fleet.account(client).id.into());
             (0..shape.behind).map(move |number| Errand { letter, to, number })
         });
-        let mut courier = Courier { device };
+        let mut courier = Courier::new(device);
         courier.send(errands, INFLIGHT).await?;
-        anyhow::Ok(courier.device)
+        anyhow::Ok((courier.device, courier.late))
     });
-    future::try_join_all(writing).await
-}
-
-impl Bystanders {
-    fn begin(fleet: &Fleet, shape: &Shape, devices: Vec<Device>) -> anyhow::Result<Self> {
-        let start = Instant::now();
-        let tally = Arc::new(Tally::new(start, start + FAR)?);
-        let letter = Letter::new(start, shape.size);
-        let load = Load::Open { rate: shape.rate };
-        let paces = load.paces(devices.len(), start, start + FAR, &tally);
-        let stop = CancellationToken::new();
-        let users = devices.into_iter().zip(paces).enumerate().map(|(index, (device, pace))| {
-            let to = fleet.account(shape.clients + (index ^ 1)).id.into();
-            let user = User::new(device, to, pace, letter, Arc::clone(&tally));
-            tokio::spawn(user.run(stop.clone()))
-        });
-        Ok(Self { users: users.collect(), tally, stop })
-    }
-
-    async fn end(self, shape: &Shape) -> anyhow::Result<Verdict> {
-        self.tally.is_over.store(true, Ordering::Relaxed);
-        // One more may be on its way from the pacer.
-        sleep(Duration::from_secs_f64(2.0 / shape.rate)).await;
-        traffic::settle(&self.tally, 1, Duration::from_secs_f64(shape.settle)).await;
-        self.stop.cancel();
-        let records: Result<Vec<_>, _> = future::join_all(self.users).await.into_iter().collect();
-        Ok(Verdict::of_pairs(&records.context("a user's task panicked")?))
-    }
+    let (devices, late): (Vec<_>, Vec<_>) = future::try_join_all(writing).await?.into_iter().unzip();
+    Ok((devices, late.into_iter().flatten().collect()))
 }
 
 impl Storm {

@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 use crate::crew::{Crew, Lead, Share};
 use crate::device::Device;
 use crate::fleet::Fleet;
+use crate::json::Json;
 use crate::letter::Letter;
 use crate::pace::{Load, Pace};
 use crate::process::Meter;
-use crate::report::{self, Json, Totals, Usage, Verdict};
+use crate::report::{self, Totals, Usage, Verdict};
 use crate::tally::{Counts, Tally};
 use crate::user::{Record, User};
 
