@@ -78,10 +78,12 @@ pub(crate) struct Suite {
     soak: Option<f64>,
 }
 
-/// Measures, prints the table, writes every value of every run as JSON if asked to, and says whether all of it was measured and every target met.
+/// Measures, prints the table, writes every value of every run to a file if asked to, and says whether all of it was
+/// measured, every target met, and nothing creeps.
 ///
 /// # Errors
-/// If there is nothing to measure on, or a file cannot be written. What cannot be measured is a row that says why.
+/// If there is nothing to measure on, a file cannot be written, or it was interrupted: then what there is by then is
+/// written. What cannot be measured is a row that says why.
 pub(crate) async fn run(suite: &Suite, json: Option<&Path>) -> anyhow::Result<bool> {
     ensure!(suite.runs > 0, "there is nothing to do in 0 runs");
     let parent = suite.folder.clone().unwrap_or_else(std::env::temp_dir);
@@ -100,9 +102,10 @@ pub(crate) async fn run(suite: &Suite, json: Option<&Path>) -> anyhow::Result<bo
     let folder = TempDir::with_prefix_in("suite-", &parent)?;
     let site = Site { node, postgres_url, redis_url, folder, seconds: suite.seconds, stop };
     let mut results = Results::default();
-    suite.measure(&site, &mut results).await?;
+    let ended = suite.measure(&site, &mut results).await;
     suite.write(&results, json)?;
-    Ok(table::is_good(&results))
+    ended?;
+    Ok(table::is_good(&results) && soak::is_good(&results.soak))
 }
 
 /// Keeps a server until the end, and says where it is.

@@ -12,7 +12,7 @@ use super::results::Results;
 use super::stage::{Ground, Site, Stage, sql};
 
 /// Messages committed at a time while mailboxes are filled.
-const FILL: usize = 512;
+const FILL: u64 = 512;
 /// How long one commit may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Each reading is done so often; the middle one counts.
@@ -21,7 +21,7 @@ const READINGS: usize = 300;
 const PAGE: i64 = 50;
 /// Two pairs of them write at a time.
 const USERS: u64 = 4;
-/// Longer mailboxes are used by all runs: by what a run adds they are hardly longer.
+/// Mailboxes of this length and more are used by all runs: by what a run adds they are hardly longer.
 const LONG: u64 = 100_000;
 
 /// A length with the ids of its rows.
@@ -53,24 +53,24 @@ pub(crate) async fn run(
     n_runs: usize,
     with_plots: bool,
 ) -> anyhow::Result<()> {
-    let n_sets = LENGTHS.len() * n_runs;
-    site.with(Ground::Shared, 2, n_sets as u64 * USERS, async |stage| {
+    let n_sets = (LENGTHS.len() * n_runs) as u64;
+    site.with(Ground::Shared, 2, n_sets * USERS, async |stage| {
         let store = Store::open(&stage.store_url, 2).await?;
-        for (nth, length) in
-            LENGTHS.iter().enumerate().filter(|(_, length)| with_plots || length.rows.is_some())
-        {
-            let mut filled: Option<(u64, Talk)> = None;
-            for run in 0..n_runs {
-                let set = nth * n_runs + if length.entries < LONG { run } else { 0 };
-                let first = stage.first_user + set as u64 * USERS;
-                let talk = match filled.take().filter(|(of, _)| *of == first) {
-                    Some((_, talk)) => talk,
-                    None => fill_set(stage, &store, first, length.entries).await?,
+        let mut sets = (0..n_sets).map(|set| set * USERS + 1);
+        for length in LENGTHS.iter().filter(|length| with_plots || length.rows.is_some()) {
+            let mut filled = None;
+            for _ in 0..n_runs {
+                // The users of this run; a long mailbox is filled once.
+                let (first, talk) = match filled.take().filter(|_| length.entries >= LONG) {
+                    Some(filled) => filled,
+                    None => {
+                        let first = sets.next().context("there are too few users")?;
+                        (first, fill_set(stage, &store, first, length.entries).await?)
+                    }
                 };
                 readings(&talk, results, length).await?;
                 if with_plots {
-                    let nth = first - stage.first_user + 1;
-                    let tokens = stage.tokens_of(nth..=nth + USERS - 1).await?;
+                    let tokens = stage.tokens_of(first..=first + USERS - 1).await?;
                     let arguments = ["run", "--rate", "200", "--seconds", "4", "--warmup", "0.5"];
                     let cost = Cost::of(&stage.measure_as(&tokens, &arguments).await?)?;
                     cost.plot(results, "mailbox", length.entries as f64);
@@ -81,6 +81,12 @@ pub(crate) async fn run(
         Ok(())
     })
     .await?;
+    compare(results);
+    Ok(())
+}
+
+/// The longest mailbox against the shortest.
+fn compare(results: &mut Results) {
     for [ratio, long, short] in [
         ["page_ratio", "page_1e6", "page_1e2"],
         ["unread_ratio", "unread_1e6", "unread_1e2"],
@@ -90,7 +96,6 @@ pub(crate) async fn run(
             results.record(ratio, long / short);
         }
     }
-    Ok(())
 }
 
 /// Has two pairs write each other.
@@ -100,7 +105,7 @@ async fn fill_set<'a>(
     first: u64,
     entries: u64,
 ) -> anyhow::Result<Talk<'a>> {
-    let id = |nth: u64| UserId((first + nth).cast_signed());
+    let id = |nth: u64| UserId((stage.first_user + first + nth - 1).cast_signed());
     let talk = fill(store, [id(0), id(1)], entries).await?;
     fill(store, [id(2), id(3)], entries).await?;
     // What autovacuum does to mailboxes that have grown for long.
@@ -110,12 +115,14 @@ async fn fill_set<'a>(
 
 async fn fill(store: &Store, pair: [UserId; 2], entries: u64) -> anyhow::Result<Talk<'_>> {
     let mut committer = store.committer();
-    let numbers: Vec<u64> = (0..entries).collect();
     let mut conversation = None;
-    for part in numbers.chunks(FILL) {
-        let turn = |number: &u64| if number.is_multiple_of(2) { pair } else { [pair[1], pair[0]] };
-        let batch = part.iter().map(|number| send(turn(number), &format!("fill-{number}"))).collect();
+    let mut next = 0;
+    while next < entries {
+        let end = entries.min(next + FILL);
+        let turn = |number: u64| if number.is_multiple_of(2) { pair } else { [pair[1], pair[0]] };
+        let batch = (next..end).map(|number| send(turn(number), &format!("fill-{number}"))).collect();
         conversation = Some(commit(&mut committer, batch).await?);
+        next = end;
     }
     let reader = store.find_account(pair[0]).await?.context("a user is gone")?;
     Ok(Talk { store, reader, conversation: conversation.context("nothing was filled in")? })

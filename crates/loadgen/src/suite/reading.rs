@@ -42,6 +42,15 @@ impl Reading {
         Ok(self.number("/machine_cpu_us")? - self.number("/own_cpu_us")?)
     }
 
+    /// What should not have been, in words; nothing if all was well.
+    pub(crate) fn oddities(&self) -> Option<String> {
+        let counts =
+            ["lost", "duplicates", "out_of_order", "gaps", "unacknowledged", "refused", "skipped", "dropped"];
+        let count = |name: &&str| self.0.get(*name).and_then(Value::as_u64).filter(|count| *count > 0);
+        let odd: Vec<_> = counts.iter().filter_map(|name| Some(format!("{name} {}", count(name)?))).collect();
+        (!odd.is_empty()).then(|| odd.join(", "))
+    }
+
     fn mode(&self) -> &str {
         self.0.pointer("/mode").and_then(Value::as_str).unwrap_or("an unknown mode")
     }
@@ -64,6 +73,13 @@ mod tests {
         assert_eq!(flood.messages().unwrap(), 1000.0);
         assert_eq!(flood.named_cpu().unwrap(), 1000.0);
         assert_eq!(flood.whole_cpu().unwrap(), 2000.0);
+    }
+
+    #[test]
+    fn what_should_not_have_been() {
+        assert_eq!(reading(r#"{"lost": 0, "sent": 5}"#).oddities(), None);
+        let odd = reading(r#"{"lost": 1, "gaps": 0, "skipped": 20}"#).oddities();
+        assert_eq!(odd.as_deref(), Some("lost 1, skipped 20"));
     }
 
     #[test]

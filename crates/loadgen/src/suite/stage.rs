@@ -230,7 +230,11 @@ impl<'a> Stage<'a> {
             let is_why = |line: &&str| line.starts_with("error:") || line.starts_with("switchboard-load:");
             bail!("`{mode}`: {}", errors.lines().find(is_why).unwrap_or("it failed and does not say why"));
         }
-        Reading::from_file(&json).with_context(|| format!("`{mode}`"))
+        let reading = Reading::from_file(&json).with_context(|| format!("`{mode}`"))?;
+        if let Some(oddities) = reading.oddities() {
+            report::progress(&format!("    {oddities}"));
+        }
+        Ok(reading)
     }
 
     /// The processes of the nodes.
