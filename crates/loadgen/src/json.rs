@@ -52,7 +52,7 @@ impl Usage {
         let messages = window.delivered as f64 / self.n_recipients as f64;
         json!({
             "sent": window.sent, "acknowledged": window.acknowledged, "delivered": window.delivered,
-            "per_second": messages / self.spent.elapsed.as_secs_f64(),
+            "recipients": self.n_recipients, "per_second": messages / self.spent.elapsed.as_secs_f64(),
             "lost": verdict.lost, "duplicates": verdict.duplicates, "out_of_order": verdict.out_of_order,
             "gaps": verdict.gaps, "unacknowledged": verdict.unacknowledged, "refused": verdict.refused,
             "skipped": whole.skipped, "disconnects": whole.disconnects,
