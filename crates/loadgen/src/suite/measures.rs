@@ -103,7 +103,7 @@ pub(crate) async fn memory(
             ensure!(idle.number("/opened")? == *crowd as f64, "not all of {crowd} connections stood");
             for (series, id, bytes) in [
                 ("idle", "memory_idle", "/bytes_per_connection"),
-                ("after 200 frames in and 50 out", "memory_busy", "/bytes_per_connection_busy"),
+                ("after 200 frames in and as many out", "memory_busy", "/bytes_per_connection_busy"),
             ] {
                 let kilobytes = idle.number(bytes)? / 1024.0;
                 results.plot("memory", series, *crowd as f64, kilobytes);

@@ -86,7 +86,7 @@ pub(crate) const TARGETS: &[Target] = &[
     row("low_p99", Latency, "deliver latency at 300 messages/s, p99", "ms", AtMost(5.0)),
     row("half_p99", Latency, "deliver latency at half the highest rate, p99", "ms", AtMost(15.0)),
     row("memory_idle", Memory, "memory a connection, 10,000 on one node, idle", "KiB", AtMost(4.0)),
-    row("memory_busy", Memory, "memory a connection after 200 frames in and 50 out", "KiB", AtMost(4.0)),
+    row("memory_busy", Memory, "memory a connection after 200 frames in and as many out", "KiB", AtMost(4.0)),
     row(
         "fanout_1",
         Fanout,
