@@ -15,7 +15,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("store", &["protocol"]),
     ("client", &["protocol"]),
     ("node", &["protocol", "channel-layer", "store", "web"]),
-    ("loadgen", &["protocol", "client"]),
+    ("loadgen", &["protocol", "client", "store"]),
     ("checker", &[]),
 ];
 

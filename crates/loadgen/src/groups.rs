@@ -1,5 +1,8 @@
 //! `groups`: one member of each group sends as fast as acknowledgements come, and all members hear it.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -7,10 +10,13 @@ use switchboard_client::Client;
 use switchboard_protocol::client_frame::CreateGroup;
 use switchboard_protocol::{ClientFrame, ConversationId, ServerFrame, UserId, limits};
 
+use crate::crew::{Crew, Lead, Share};
+use crate::device::Device;
 use crate::fleet::Fleet;
-use crate::pace::Load;
+use crate::json::Json;
+use crate::pace::Pace;
 use crate::report::{self, Verdict};
-use crate::traffic::{Bout, Window};
+use crate::traffic::{self, Bout, Window};
 
 /// Groups that are made at a time.
 const MAKING: usize = 16;
@@ -35,48 +41,83 @@ pub(crate) struct Shape {
     window: Window,
 }
 
-/// Measures each size, prints its report, and says whether everything was as it should be.
-pub(crate) async fn run(fleet: &Fleet, shape: &Shape, pids: &[u32]) -> anyhow::Result<bool> {
-    let mut is_good = true;
-    for size in &shape.members {
-        is_good &= run_size(fleet, shape, *size, pids).await?;
+impl Shape {
+    /// How many groups of this size there are, if there are any.
+    fn n_groups(&self, fleet: &Fleet, size: usize) -> anyhow::Result<usize> {
+        ensure!((2..=limits::GROUP_MEMBERS).contains(&size), "a group has 2 to 100 members, and not {size}");
+        let n_users = fleet.n_users(self.users)?;
+        let n_groups = (n_users / size).min(self.groups.unwrap_or(usize::MAX));
+        ensure!(n_groups > 0, "there are {n_users} users, too few for a group of {size}");
+        Ok(n_groups)
     }
-    Ok(is_good)
 }
 
-async fn run_size(fleet: &Fleet, shape: &Shape, size: usize, pids: &[u32]) -> anyhow::Result<bool> {
-    ensure!((2..=limits::GROUP_MEMBERS).contains(&size), "a group has 2 to 100 members, and not {size}");
-    let n_users = fleet.n_users(shape.users)?;
-    let n_groups = (n_users / size).min(shape.groups.unwrap_or(usize::MAX));
-    ensure!(n_groups > 0, "there are {n_users} users, too few for a group of {size}");
-    report::print(&format!("groups of {size}: {n_groups}\n"))?;
+/// Measures each size, prints its report, and says whether everything was as it should be.
+pub(crate) async fn lead(
+    crew: &mut Crew,
+    fleet: &Fleet,
+    shape: &Shape,
+    pids: &[u32],
+    json: &Json,
+) -> anyhow::Result<bool> {
+    let mut are_good = true;
+    for size in &shape.members {
+        report::print(&format!("groups of {size}: {}\n", shape.n_groups(fleet, *size)?))?;
+        let usage = traffic::measure(crew, &shape.window, *size as u64 - 1, pids).await?;
+        let is_good = usage.totals.verdict.is_good();
+        json.write("groups", is_good, &usage.spent, usage.json())?;
+        report::print(&report::traffic(&usage))?;
+        are_good &= is_good;
+    }
+    Ok(are_good)
+}
 
-    let connections = fleet.connect_all(n_groups * size, |config| config.outbox = shape.inflight).await?;
-    let clients: Vec<_> = connections.iter().map(|(client, _)| client.clone()).collect();
-    let ids: Vec<_> = fleet.accounts[..clients.len()].iter().map(|account| account.id).collect();
-    let groups = make_all(&clients, &ids, size).await?;
+/// Puts on a part of the load, size after size.
+pub(crate) async fn part(
+    fleet: &Arc<Fleet>,
+    share: Share,
+    shape: &Shape,
+    lead: &mut Lead,
+) -> anyhow::Result<()> {
+    for size in &shape.members {
+        let groups = share.part(shape.n_groups(fleet, *size)?);
+        part_of_size(fleet, groups.start * size..groups.end * size, shape, *size, lead).await?;
+    }
+    Ok(())
+}
+
+async fn part_of_size(
+    fleet: &Arc<Fleet>,
+    users: Range<usize>,
+    shape: &Shape,
+    size: usize,
+    lead: &mut Lead,
+) -> anyhow::Result<()> {
+    let owners = fleet.connect_all(users.clone().step_by(size), |_| {}).await?;
+    let owners: Vec<_> = owners.into_iter().map(|(client, _)| client).collect();
+    let ids: Vec<_> = fleet.accounts[users.clone()].iter().map(|account| account.id).collect();
+    let groups = make_all(&owners, &ids, size).await?;
+    drop(owners);
+    let devices = Device::stand_all(fleet, users).await?;
+    lead.ready().await?;
 
     let bout = Bout::new(&shape.window)?;
-    let users = connections.into_iter().enumerate().map(|(index, connection)| {
+    let users = devices.into_iter().enumerate().map(|(index, device)| {
         let inflight = if index.is_multiple_of(size) { shape.inflight } else { 0 };
-        let pace = Load::Closed { inflight }.paces(1, bout.start, bout.tally.window.1, &bout.tally).remove(0);
-        bout.user(connection, groups[index / size].into(), pace)
+        let pace = Pace::Closed { inflight, start: bout.start, end: bout.tally.window.1 };
+        bout.user(device, groups[index / size].into(), pace)
     });
-    let users = users.collect();
-    let (usage, records) = bout.run(users, size as u64 - 1, pids).await?;
-    let verdict = Verdict::of_groups(&records, size);
-    report::print(&report::traffic(&bout.tally, &usage, &verdict))?;
-    Ok(verdict.is_good())
+    let (window, records) = bout.run(users.collect(), size as u64 - 1).await?;
+    lead.report(&bout.totals(window, Verdict::of_groups(&records, size))?)
 }
 
-/// Makes groups of this size of neighbours.
+/// Makes a group of each chunk of so many users. Their owners are the first of each.
 pub(crate) async fn make_all(
-    clients: &[Client],
+    owners: &[Client],
     ids: &[UserId],
     size: usize,
 ) -> anyhow::Result<Vec<ConversationId>> {
-    let groups = clients.chunks(size).zip(ids.chunks(size));
-    let making = groups.map(|(clients, ids)| make(clients[0].clone(), ids.to_vec()));
+    let making = owners.iter().zip(ids.chunks(size)).map(|(owner, ids)| make(owner.clone(), ids.to_vec()));
     stream::iter(making).buffered(MAKING).try_collect().await
 }
 

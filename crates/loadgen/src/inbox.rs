@@ -1,6 +1,7 @@
 //! The delivery check: messages of one sender, numbered 0, 1, 2, …, should come once each, in order.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// What one recipient got from their one sender.
 #[derive(Debug, Default)]
@@ -26,8 +27,46 @@ impl Inbox {
         }
     }
 
+    /// How many different ones came.
+    pub(crate) fn len(&self) -> usize {
+        usize::try_from(self.next).map_or(usize::MAX, |next| next - self.missing.len())
+    }
+
     pub(crate) fn has(&self, number: u64) -> bool {
         number < self.next && !self.missing.contains(&number)
+    }
+}
+
+/// What recipients got, of messages that were all acknowledged, with what their connections showed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) lost: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) out_of_order: u64,
+    pub(crate) gaps: u64,
+}
+
+impl Received {
+    /// Counts what one got of so many, of which some may come late.
+    pub(crate) fn add(&mut self, inbox: &Inbox, n_sent: usize, may_be_late: impl Fn(u64) -> bool) {
+        self.lost += n_sent.saturating_sub(inbox.len()) as u64;
+        self.duplicates += inbox.duplicates;
+        self.out_of_order += inbox.late.iter().filter(|number| !may_be_late(**number)).count() as u64;
+    }
+
+    /// Whether all came once and in order.
+    pub(crate) fn is_good(&self) -> bool {
+        [self.lost, self.duplicates, self.out_of_order, self.gaps] == [0; 4]
+    }
+}
+
+/// The lines of a report.
+impl fmt::Display for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  lost             {}", self.lost)?;
+        writeln!(f, "  duplicates       {}", self.duplicates)?;
+        writeln!(f, "  out of order     {}", self.out_of_order)?;
+        writeln!(f, "  gaps             {}", self.gaps)
     }
 }
 

@@ -1,34 +1,54 @@
 //! `switchboard-load`: puts load on a fleet of nodes and checks that every message arrives exactly once, in order.
 //!
 //! - [`fleet`]: the nodes, and the users with their tokens.
+//! - [`crew`]: the processes that put the load on, and the one that measures.
+//! - [`wire`]: a connection that costs little. [`device`]: a user's session, over several of them.
 //! - [`traffic`]: `run` and `flood`: users in pairs, a measured window, a verdict.
-//! - [`user`]: one user, who sends to their partner and hears from them. [`pace`]: when they send.
+//! - [`user`]: one user, who sends to their partner and hears from them. [`pace`]: when they send. [`letter`]: what.
 //! - [`inbox`]: the delivery check. [`tally`]: what all users count together.
 //! - [`groups`]: `groups`: messages to groups, by size.
 //! - [`presence`]: `presence`: users who watch each other.
+//! - [`fanout`]: `fanout`: one user with many sessions. [`courier`]: who sends to them.
+//! - [`storm`]: `storm`: many clients who come back at once. [`bystanders`]: who goes on meanwhile.
 //! - [`idle`]: connections that only stand there.
-//! - [`process`]: CPU and memory of the nodes' processes. [`report`]: what is printed.
+//! - [`suite`]: `suite`: all of it on nodes of its own, against the table of targets.
+//! - [`process`]: CPU and memory of the nodes' processes. [`report`]: what is printed. [`json`]: and written.
 
+mod bystanders;
+mod courier;
+mod crew;
+mod device;
+mod fanout;
 mod fleet;
 mod groups;
 mod idle;
 mod inbox;
+mod json;
+mod letter;
 mod pace;
 mod presence;
 mod process;
 mod report;
+mod storm;
+mod suite;
 mod tally;
 mod traffic;
 mod user;
+mod wire;
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 
+use crate::crew::{Crew, Lead, Share};
 use crate::fleet::Fleet;
+use crate::json::Json;
+use crate::pace::Load;
 
 /// Load and delivery check for a fleet of Switchboard nodes.
 ///
@@ -49,9 +69,19 @@ struct Arguments {
     /// A process to measure, such as each node; repeat it for each.
     #[arg(long = "pid", global = true, value_name = "PID")]
     pids: Vec<u32>,
-    /// Threads of the generator itself.
-    #[arg(long, global = true, default_value_t = 2)]
+    /// Processes that put the load on, each with a share of the users and, on loopback, an address of its own: one has not
+    /// descriptors and ports for more than some ten thousand connections. Of `run`, `flood`, `groups` and `idle`.
+    #[arg(long, global = true, value_name = "N", default_value_t = 1)]
+    processes: usize,
+    /// Threads of each such process.
+    #[arg(long, global = true, default_value_t = 1)]
     threads: usize,
+    /// Where to write what was measured, as JSON: an object, or one a line for each size of `groups`.
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Which of the processes this is, told by the one that was started.
+    #[arg(long, hide = true)]
+    part: Option<usize>,
     #[command(subcommand)]
     command: Command,
 }
@@ -88,13 +118,21 @@ enum Command {
     },
     /// Opens connections and holds them. Users are used in turn.
     Idle {
-        /// How many.
-        #[arg(long)]
-        connections: usize,
-        /// How long to hold them all.
-        #[arg(long, default_value_t = 10.0)]
-        seconds: f64,
+        #[command(flatten)]
+        shape: idle::Shape,
     },
+    /// Sends to one user who has many sessions: what a delivery costs. A node lets a user hold 20 connections: raise that.
+    Fanout {
+        #[command(flatten)]
+        shape: fanout::Shape,
+    },
+    /// Lets many clients come back at once, each behind by some messages, while others write to each other.
+    Storm {
+        #[command(flatten)]
+        shape: storm::Shape,
+    },
+    /// Starts nodes, measures all that there is a target for, and prints the table.
+    Suite(suite::Suite),
 }
 
 fn main() -> ExitCode {
@@ -111,25 +149,79 @@ fn main() -> ExitCode {
 
 fn load(arguments: Arguments) -> anyhow::Result<bool> {
     process::raise_descriptor_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(arguments.threads.max(1))
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(run(arguments))
+    let mut builder = match arguments.threads {
+        // Nothing has to be woken on another thread.
+        0 | 1 => tokio::runtime::Builder::new_current_thread(),
+        n_threads => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(n_threads);
+            builder
+        }
+    };
+    let runtime = builder.enable_all().build().context("cannot start the runtime")?;
+    match arguments.part {
+        Some(index) => runtime.block_on(part(arguments, index)).map(|()| true),
+        None => runtime.block_on(lead(arguments)),
+    }
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<bool> {
+/// Measures, and says whether all was as it should be.
+async fn lead(arguments: Arguments) -> anyhow::Result<bool> {
+    if let Command::Suite(suite) = &arguments.command {
+        return suite::run(suite, arguments.json.as_deref()).await;
+    }
+    let Arguments { urls, pids, processes, .. } = arguments;
     let tokens = arguments.tokens.context("`--tokens FILE` is missing")?;
-    let fleet = Fleet::read(arguments.urls, &tokens)?;
-    let pids = arguments.pids;
+    let tokens = fs::read_to_string(&tokens).with_context(|| format!("cannot read {}", tokens.display()))?;
+    let fleet = Arc::new(Fleet::new(urls, &tokens, Share { index: 0, of: 1 })?);
+    let json = Json::create(arguments.json)?;
+    let alone = || {
+        ensure!(processes == 1, "`--processes` is for `run`, `flood`, `groups` and `idle`");
+        anyhow::Ok(())
+    };
+    let crew = || Crew::start(processes, &tokens);
     match arguments.command {
-        Command::Run { shape, rate } => traffic::run(&fleet, &shape, pace::Load::Open { rate }, &pids).await,
-        Command::Flood { shape, inflight } => {
-            traffic::run(&fleet, &shape, pace::Load::Closed { inflight }, &pids).await
+        Command::Run { shape, rate } => {
+            traffic::lead(&mut crew().await?, &shape, Load::Open { rate }, &pids, &json).await
         }
-        Command::Groups { shape } => groups::run(&fleet, &shape, &pids).await,
-        Command::Presence { shape } => presence::run(&fleet, &shape, &pids).await,
-        Command::Idle { connections, seconds } => idle::run(&fleet, connections, seconds, &pids).await,
+        Command::Flood { shape, inflight } => {
+            traffic::lead(&mut crew().await?, &shape, Load::Closed { inflight }, &pids, &json).await
+        }
+        Command::Groups { shape } => groups::lead(&mut crew().await?, &fleet, &shape, &pids, &json).await,
+        Command::Idle { shape } => idle::lead(&mut crew().await?, &shape, &pids, &json).await,
+        Command::Presence { shape } => {
+            alone()?;
+            presence::run(&fleet, &shape, &pids, &json).await
+        }
+        Command::Fanout { shape } => {
+            alone()?;
+            fanout::run(&fleet, &shape, &pids, &json).await
+        }
+        Command::Storm { shape } => {
+            alone()?;
+            storm::run(&fleet, &shape, &pids, &json).await
+        }
+        // It makes its own users: see above.
+        Command::Suite(_) => Ok(true),
+    }
+}
+
+/// Puts on a part of the load.
+async fn part(arguments: Arguments, index: usize) -> anyhow::Result<()> {
+    let mut lead = Lead::listen();
+    let share = Share { index, of: arguments.processes };
+    let fleet = Arc::new(Fleet::new(arguments.urls, &lead.tokens().await?, share)?);
+    match arguments.command {
+        Command::Run { shape, rate } => {
+            traffic::part(&fleet, share, &shape, Load::Open { rate }, &mut lead).await
+        }
+        Command::Flood { shape, inflight } => {
+            traffic::part(&fleet, share, &shape, Load::Closed { inflight }, &mut lead).await
+        }
+        Command::Groups { shape } => groups::part(&fleet, share, &shape, &mut lead).await,
+        Command::Idle { shape } => idle::part(&fleet, share, &shape, &mut lead).await,
+        Command::Presence { .. } | Command::Fanout { .. } | Command::Storm { .. } | Command::Suite(_) => {
+            Ok(())
+        }
     }
 }

@@ -26,6 +26,16 @@ pub(crate) enum Load {
     Closed { inflight: usize },
 }
 
+impl Load {
+    /// The part of it that some of the users put on.
+    pub(crate) fn of(self, n_users: usize, of: usize) -> Self {
+        match self {
+            Self::Open { rate } => Self::Open { rate: rate * n_users as f64 / of as f64 },
+            closed @ Self::Closed { .. } => closed,
+        }
+    }
+}
+
 /// When one user sends.
 #[derive(Debug)]
 pub(crate) enum Pace {
@@ -83,12 +93,12 @@ impl Load {
 fn pace(users: &[mpsc::Sender<Instant>], interval: Duration, start: Instant, end: Instant, tally: &Tally) {
     for (number, user) in users.iter().cycle().enumerate() {
         let due = start + interval.mul_f64(number as f64);
-        if due >= end {
-            return;
-        }
         let early = due.saturating_duration_since(Instant::now());
         if !early.is_zero() {
             thread::sleep(early.max(NAP));
+        }
+        if due >= end || tally.is_over.load(Ordering::Relaxed) {
+            return;
         }
         if user.try_send(due).is_err() {
             tally.skipped.fetch_add(1, Ordering::Relaxed);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::ensure;
 use clap::Args;
+use serde_json::json;
 use switchboard_client::{Client, Event};
 use switchboard_protocol::{ClientFrame, Presence, ServerFrame, UserId, limits};
 use tokio::sync::mpsc::Receiver;
@@ -14,7 +15,8 @@ use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use crate::fleet::Fleet;
 use crate::groups;
-use crate::process::Meter;
+use crate::json::Json;
+use crate::process::{Meter, Spent};
 use crate::report;
 use crate::tally::Latency;
 
@@ -60,7 +62,7 @@ struct Heard {
 }
 
 /// Measures both windows, prints the report, and says whether in the end everybody knew what everybody was.
-pub(crate) async fn run(fleet: &Fleet, shape: &Shape, pids: &[u32]) -> anyhow::Result<bool> {
+pub(crate) async fn run(fleet: &Fleet, shape: &Shape, pids: &[u32], json: &Json) -> anyhow::Result<bool> {
     let (size, n_users) = (shape.members, fleet.n_users(shape.users)?);
     ensure!((2..=limits::GROUP_MEMBERS).contains(&size), "a group has 2 to 100 members, and not {size}");
     ensure!(n_users >= size && n_users.is_multiple_of(size), "{n_users} users make no groups of {size}");
@@ -85,12 +87,12 @@ pub(crate) async fn run(fleet: &Fleet, shape: &Shape, pids: &[u32]) -> anyhow::R
     report::print(&format!("all known to all after {:.1} s\n", asked_at.elapsed().as_secs_f64()))?;
     sleep(BREATH).await;
 
-    report::print(&heard.window("nobody changes", shape.seconds, 0, pids, async {}).await?)?;
+    heard.window("nobody changes", shape.seconds, 0, pids, async {}).await?;
     let n_changes = (shape.rate * shape.seconds) as usize;
     // Each of the ring turns away, then each is back, and so on.
     let ring = ((shape.rate * STAY).ceil() as usize).clamp(1, n_users);
     let changes = heard.change(&clients[..ring], &ids, n_changes, shape.rate);
-    report::print(&heard.window("some change", shape.seconds, n_changes, pids, changes).await?)?;
+    let (spent, notices) = heard.window("some change", shape.seconds, n_changes, pids, changes).await?;
 
     let n_away = match (n_changes / ring, n_changes % ring) {
         (rounds, more) if rounds.is_multiple_of(2) => more,
@@ -101,7 +103,13 @@ pub(crate) async fn run(fleet: &Fleet, shape: &Shape, pids: &[u32]) -> anyhow::R
     let wrong = (expected - heard.n_online.load(Ordering::Relaxed)).unsigned_abs();
     let disconnects = heard.disconnects.load(Ordering::Relaxed);
     report::print(&format!("in the end\n  wrong            {wrong}\n  disconnects      {disconnects}\n"))?;
-    Ok(wrong == 0 && disconnects == 0)
+    let is_good = wrong == 0 && disconnects == 0;
+    let counted = json!({
+        "changes": n_changes, "notices": notices, "wrong": wrong, "disconnects": disconnects,
+        "away_ms": heard.away.json(), "back_ms": heard.back.json(),
+    });
+    json.write("presence", is_good, &spent, counted)?;
+    Ok(is_good)
 }
 
 /// Connects the users, makes their groups, and lets each watch the others of theirs.
@@ -111,9 +119,10 @@ async fn watch_each_other(
     size: usize,
     heard: &Arc<Heard>,
 ) -> anyhow::Result<Vec<Client>> {
-    let connections = fleet.connect_all(ids.len(), |config| config.events = 4 * size).await?;
+    let connections = fleet.connect_all(0..ids.len(), |config| config.events = 4 * size).await?;
     let (clients, events): (Vec<_>, Vec<_>) = connections.into_iter().unzip();
-    groups::make_all(&clients, ids, size).await?;
+    let owners: Vec<_> = clients.iter().step_by(size).cloned().collect();
+    groups::make_all(&owners, ids, size).await?;
     for events in events {
         tokio::spawn(Arc::clone(heard).listen(events));
     }
@@ -179,7 +188,8 @@ impl Heard {
         }
     }
 
-    /// Measures while this happens, for so long at least. Latencies count from the window on.
+    /// Measures while this happens, for so long at least, and prints what was spent and heard. Latencies count from the
+    /// window on.
     async fn window(
         &self,
         name: &str,
@@ -187,11 +197,12 @@ impl Heard {
         n_changes: usize,
         pids: &[u32],
         work: impl Future<Output = ()>,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<(Spent, u64)> {
         self.away.clear();
         self.back.clear();
-        let (meter, before) = (Meter::start(pids), self.notices.load(Ordering::Relaxed));
+        let (meter, before) = (Meter::start(pids, &[]), self.notices.load(Ordering::Relaxed));
         tokio::join!(sleep(Duration::from_secs_f64(seconds)), work);
+        let spent = meter.end();
         let notices = self.notices.load(Ordering::Relaxed) - before;
         let mut text = format!("{name}, {seconds} s: {n_changes} changes, {notices} notices\n");
         for (name, latency) in [("away", &self.away), ("back", &self.back)] {
@@ -200,6 +211,7 @@ impl Heard {
                 writeln!(text, "  {name} after, ms: p50 {p50:.0}, p90 {p90:.0}, p99 {p99:.0}, max {max:.0}")?;
             }
         }
-        Ok(text + &report::cores(&meter.end()))
+        report::print(&(text + &report::cores(&spent)))?;
+        Ok((spent, notices))
     }
 }

@@ -32,11 +32,12 @@ pub(crate) fn memory(pid: u32) -> anyhow::Result<Memory> {
     Ok(Memory { resident: field("VmRSS:")? * 1024, peak: field("VmHWM:")? * 1024 })
 }
 
-/// Measures processes, and this one, from a start on.
+/// Measures processes, those of the generator, and the whole machine, from a start on.
 #[derive(Debug)]
 pub(crate) struct Meter {
     began: Instant,
-    own_cpu: Option<Duration>,
+    machine_cpu: Option<Duration>,
+    own: Vec<(u32, Option<Duration>)>,
     processes: Vec<(u32, Option<Duration>)>,
 }
 
@@ -44,15 +45,20 @@ pub(crate) struct Meter {
 #[derive(Debug)]
 pub(crate) struct Spent {
     pub(crate) elapsed: Duration,
+    /// By all that ran, the generator included.
+    pub(crate) machine_cpu: Option<Duration>,
     pub(crate) own_cpu: Option<Duration>,
     /// Each process, with its memory in the end.
     pub(crate) processes: Vec<(u32, Option<Duration>, Option<Memory>)>,
 }
 
 impl Meter {
-    pub(crate) fn start(pids: &[u32]) -> Self {
-        let processes = pids.iter().map(|pid| (*pid, cpu(*pid).ok())).collect();
-        Self { began: Instant::now(), own_cpu: cpu(std::process::id()).ok(), processes }
+    /// Of these processes, and of the parts of the generator besides this one.
+    pub(crate) fn start(pids: &[u32], parts: &[u32]) -> Self {
+        let now = |pid: &u32| (*pid, cpu(*pid).ok());
+        let own = std::iter::once(&std::process::id()).chain(parts).map(now).collect();
+        let processes = pids.iter().map(now).collect();
+        Self { began: Instant::now(), machine_cpu: machine_cpu(), own, processes }
     }
 
     pub(crate) fn end(self) -> Spent {
@@ -60,10 +66,24 @@ impl Meter {
         let measured = |(pid, before)| (pid, since(pid, before), memory(pid).ok());
         Spent {
             elapsed: self.began.elapsed(),
-            own_cpu: since(std::process::id(), self.own_cpu),
+            machine_cpu: machine_cpu().zip(self.machine_cpu).map(|(now, before)| now.saturating_sub(before)),
+            own_cpu: self.own.into_iter().map(|(pid, before)| since(pid, before)).sum(),
             processes: self.processes.into_iter().map(measured).collect(),
         }
     }
+}
+
+impl Spent {
+    /// CPU time of the processes.
+    pub(crate) fn cpu(&self) -> Duration {
+        self.processes.iter().filter_map(|(_, cpu, _)| *cpu).sum()
+    }
+}
+
+/// What all processors did but wait.
+fn machine_cpu() -> Option<Duration> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    Some(Duration::from_secs(busy_ticks(&stat)?) / TICKS_PER_SECOND)
 }
 
 /// Thousands of connections need as many descriptors; the soft limit is often 1024. If it cannot be raised,
@@ -83,6 +103,15 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
+/// The sum over processors of user, nice, system, interrupts and soft interrupts: without idle and the wait for disks, and
+/// without what other machines on the same hardware took.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
+    let [user, nice, system, _idle, _iowait, interrupts, soft, ..] = ticks[..] else { return None };
+    Some(user + nice + system + interrupts + soft)
+}
+
 fn kilobytes(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
@@ -96,6 +125,12 @@ mod tests {
     fn reads_cpu_time_past_an_odd_name() {
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194560 900 0 0 0 250 50 0 0 20 0 1 0 100 0 0";
         assert_eq!(ticks(stat), Some(300));
+    }
+
+    #[test]
+    fn reads_what_the_machine_did() {
+        let stat = "cpu  10 2 30 4000 500 6 7 800 9 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(busy_ticks(stat), Some(10 + 2 + 30 + 6 + 7));
     }
 
     #[test]

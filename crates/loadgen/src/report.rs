@@ -2,37 +2,60 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use switchboard_client::RequestError;
+use serde::{Deserialize, Serialize};
 use tokio::time::Duration;
 
 use crate::process::Spent;
-use crate::tally::Tally;
+use crate::tally::{Counts, Latencies};
 use crate::user::{Outcome, Record};
+
+/// What the users of one part counted, and of all parts together.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Totals {
+    /// Over the whole run.
+    pub(crate) whole: Counts,
+    /// In the measured window.
+    pub(crate) window: Counts,
+    pub(crate) latencies: Latencies,
+    pub(crate) verdict: Verdict,
+}
+
+impl Totals {
+    /// With those of another part.
+    pub(crate) fn with(self, other: Self) -> Self {
+        self.latencies.add(&other.latencies);
+        Self {
+            whole: self.whole.with(other.whole, u64::wrapping_add),
+            window: self.window.with(other.window, u64::wrapping_add),
+            latencies: self.latencies,
+            verdict: self.verdict.with(other.verdict),
+        }
+    }
+}
 
 /// What the measured window cost.
 #[derive(Debug)]
 pub(crate) struct Usage {
-    pub(crate) delivered: u64,
+    pub(crate) totals: Totals,
     /// How many each message has.
     pub(crate) n_recipients: u64,
     pub(crate) spent: Spent,
 }
 
 /// Whether everything arrived as it should, over the whole run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Verdict {
-    acknowledged: u64,
-    unacknowledged: u64,
-    refused: u64,
-    lost: u64,
-    duplicates: u64,
-    out_of_order: u64,
-    gaps: u64,
-    retries: u64,
-    overtaken: u64,
-    last_refusal: Option<RequestError>,
+    pub(crate) acknowledged: u64,
+    pub(crate) unacknowledged: u64,
+    pub(crate) refused: u64,
+    pub(crate) lost: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) out_of_order: u64,
+    pub(crate) gaps: u64,
+    pub(crate) retries: u64,
+    pub(crate) overtaken: u64,
+    last_refusal: Option<String>,
 }
 
 impl Verdict {
@@ -62,6 +85,21 @@ impl Verdict {
         let bad =
             [self.unacknowledged, self.refused, self.lost, self.duplicates, self.out_of_order, self.gaps];
         bad.iter().all(|count| *count == 0)
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            acknowledged: self.acknowledged + other.acknowledged,
+            unacknowledged: self.unacknowledged + other.unacknowledged,
+            refused: self.refused + other.refused,
+            lost: self.lost + other.lost,
+            duplicates: self.duplicates + other.duplicates,
+            out_of_order: self.out_of_order + other.out_of_order,
+            gaps: self.gaps + other.gaps,
+            retries: self.retries + other.retries,
+            overtaken: self.overtaken + other.overtaken,
+            last_refusal: self.last_refusal.or(other.last_refusal),
+        }
     }
 
     fn add(&mut self, user: &Record) {
@@ -105,47 +143,52 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     output.flush()
 }
 
+/// Writes to standard error what goes on: nobody has to read it.
+pub(crate) fn progress(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// The report of `run` and `flood`, and of `groups` of one size.
-pub(crate) fn traffic(tally: &Tally, usage: &Usage, verdict: &Verdict) -> String {
+pub(crate) fn traffic(usage: &Usage) -> String {
     let mut text = String::new();
     // Writing to a text cannot fail.
-    let _ = write_traffic(&mut text, tally, usage, verdict);
+    let _ = write_traffic(&mut text, usage);
     text
 }
 
-fn write_traffic(text: &mut String, tally: &Tally, usage: &Usage, verdict: &Verdict) -> fmt::Result {
-    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+fn write_traffic(text: &mut String, usage: &Usage) -> fmt::Result {
+    let Totals { whole, window, latencies, verdict } = &usage.totals;
     let seconds = usage.spent.elapsed.as_secs_f64();
     writeln!(text, "whole run")?;
-    writeln!(text, "  sends            {}", count(&tally.sent))?;
+    writeln!(text, "  sends            {}", whole.sent)?;
     writeln!(text, "  acknowledged     {}", verdict.acknowledged)?;
     writeln!(text, "  unacknowledged   {}", verdict.unacknowledged)?;
     writeln!(text, "  refused          {}", verdict.refused)?;
-    writeln!(text, "  delivered        {}", count(&tally.delivered))?;
+    writeln!(text, "  delivered        {}", whole.delivered)?;
     writeln!(text, "  lost             {}", verdict.lost)?;
     writeln!(text, "  duplicates       {}", verdict.duplicates)?;
     writeln!(text, "  out of order     {}", verdict.out_of_order)?;
     writeln!(text, "  gaps             {}", verdict.gaps)?;
     writeln!(text, "  retried          {} ({} overtaken meanwhile)", verdict.retries, verdict.overtaken)?;
-    writeln!(text, "  disconnects      {}", count(&tally.disconnects))?;
-    let [p50, _, p99, max] = tally.reconnect.summary();
-    write!(text, "  reconnects       {}", tally.reconnect.count())?;
+    writeln!(text, "  disconnects      {}", whole.disconnects)?;
+    let [p50, _, p99, max] = latencies.reconnect.summary();
+    write!(text, "  reconnects       {}", latencies.reconnect.count())?;
     writeln!(text, " (ms away: p50 {p50:.1}, p99 {p99:.1}, max {max:.1})")?;
-    writeln!(text, "  skipped          {}", count(&tally.skipped))?;
+    writeln!(text, "  skipped          {}", whole.skipped)?;
     if let Some(refusal) = &verdict.last_refusal {
         writeln!(text, "  for example      {refusal}")?;
     }
     writeln!(text, "measured {seconds:.1} s")?;
-    let deliveries = usage.delivered as f64 / seconds;
+    let deliveries = window.delivered as f64 / seconds;
     writeln!(text, "  messages/s       {:.1}", deliveries / usage.n_recipients as f64)?;
     if usage.n_recipients > 1 {
         writeln!(text, "  deliveries/s     {deliveries:.1}")?;
     }
     writeln!(text, "  latency, ms           p50       p90       p99       max")?;
     let latencies = [
-        ("delivery", &tally.delivery),
-        ("acknowledgement", &tally.acknowledgement),
-        ("generator", &tally.lag),
+        ("delivery", &latencies.delivery),
+        ("acknowledgement", &latencies.acknowledgement),
+        ("generator", &latencies.lag),
     ];
     for (name, latency) in latencies {
         let [p50, p90, p99, max] = latency.summary();
@@ -184,12 +227,14 @@ fn write_usage(text: &mut String, usage: &Usage) -> fmt::Result {
         writeln!(text, "  pid {pid:<12} {}, {peak:.1} MB peak", usage.share(*cpu))?;
     }
     if !usage.spent.processes.is_empty() {
-        let total = usage.spent.processes.iter().filter_map(|(_, cpu, _)| *cpu).sum();
-        writeln!(text, "  all of these     {}", usage.share(total))?;
+        writeln!(text, "  all of these     {}", usage.share(usage.spent.cpu()))?;
     }
     if let Some(cpu) = usage.spent.own_cpu {
         let cores = cpu.as_secs_f64() / usage.spent.elapsed.as_secs_f64();
         writeln!(text, "  generator        {}, {cores:.2} cores", usage.share(cpu))?;
+        if let Some(rest) = usage.spent.machine_cpu.map(|machine| machine.saturating_sub(cpu)) {
+            writeln!(text, "  all the rest     {}", usage.share(rest))?;
+        }
     }
     Ok(())
 }
@@ -197,7 +242,7 @@ fn write_usage(text: &mut String, usage: &Usage) -> fmt::Result {
 impl Usage {
     /// What a message costs of this, and what a delivery, if it has several.
     fn share(&self, cpu: Duration) -> String {
-        let delivery = cpu.as_secs_f64() * 1e6 / self.delivered.max(1) as f64;
+        let delivery = cpu.as_secs_f64() * 1e6 / self.totals.window.delivered.max(1) as f64;
         let message = format!("{:>9.1} µs CPU a message", delivery * self.n_recipients as f64);
         if self.n_recipients > 1 { format!("{message}, {delivery:.1} a delivery") } else { message }
     }

@@ -10,12 +10,16 @@ use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet::{Connection, Fleet};
+use crate::crew::{Crew, Lead, Share};
+use crate::device::Device;
+use crate::fleet::Fleet;
+use crate::json::Json;
+use crate::letter::Letter;
 use crate::pace::{Load, Pace};
 use crate::process::Meter;
-use crate::report::{self, Usage, Verdict};
-use crate::tally::Tally;
-use crate::user::{Letter, Record, User};
+use crate::report::{self, Totals, Usage, Verdict};
+use crate::tally::{Counts, Tally};
+use crate::user::{Record, User};
 
 /// Between the last connection and the first message: handshakes are over, and nothing measures them.
 const BREATH: Duration = Duration::from_millis(200);
@@ -62,21 +66,69 @@ impl Shape {
     }
 }
 
-/// Puts the load on, prints the report, and says whether everything was as it should be.
-pub(crate) async fn run(fleet: &Fleet, shape: &Shape, load: Load, pids: &[u32]) -> anyhow::Result<bool> {
+/// Measures while the parts put the load on, prints the report, and says whether everything was as it should be.
+pub(crate) async fn lead(
+    crew: &mut Crew,
+    shape: &Shape,
+    load: Load,
+    pids: &[u32],
+    json: &Json,
+) -> anyhow::Result<bool> {
+    let usage = measure(crew, &shape.window, 1, pids).await?;
+    let mode = match load {
+        Load::Open { .. } => "run",
+        Load::Closed { .. } => "flood",
+    };
+    let is_good = usage.totals.verdict.is_good();
+    json.write(mode, is_good, &usage.spent, usage.json())?;
+    report::print(&report::traffic(&usage))?;
+    Ok(is_good)
+}
+
+/// Measures the window, while each message goes to so many recipients.
+pub(crate) async fn measure(
+    crew: &mut Crew,
+    window: &Window,
+    n_recipients: u64,
+    pids: &[u32],
+) -> anyhow::Result<Usage> {
+    crew.hear::<()>().await?;
+    report::progress(&format!(
+        "all are connected; measuring {} s, {} s from now",
+        window.seconds, window.warmup
+    ));
+    crew.go().await?;
+    sleep(BREATH + Duration::from_secs_f64(window.warmup)).await;
+    let meter = Meter::start(pids, &crew.pids());
+    sleep(Duration::from_secs_f64(window.seconds)).await;
+    let spent = meter.end();
+    report::progress("waiting for what has not arrived");
+    let totals = crew.hear::<Totals>().await?.into_iter().reduce(Totals::with);
+    Ok(Usage { totals: totals.context("there are no parts")?, n_recipients, spent })
+}
+
+/// Puts on a part of the load.
+pub(crate) async fn part(
+    fleet: &Arc<Fleet>,
+    share: Share,
+    shape: &Shape,
+    load: Load,
+    lead: &mut Lead,
+) -> anyhow::Result<()> {
     let n_users = shape.check(fleet, load)?;
-    let connections = connect(fleet, n_users, load).await?;
+    let pairs = share.part(n_users / 2);
+    let users = 2 * pairs.start..2 * pairs.end;
+    let devices = Device::stand_all(fleet, users.clone()).await?;
+    lead.ready().await?;
     let bout = Bout::new(&shape.window)?;
-    let paces = load.paces(n_users, bout.start, bout.tally.window.1, &bout.tally);
-    let users = connections.into_iter().zip(paces).enumerate().map(|(index, (connection, pace))| {
+    let load = load.of(users.len(), n_users);
+    let paces = load.paces(users.len(), bout.start, bout.tally.window.1, &bout.tally);
+    let users = devices.into_iter().zip(paces).zip(users).map(|((device, pace), index)| {
         // 0 and 1 are partners, 2 and 3, and so on.
-        bout.user(connection, fleet.accounts[index ^ 1].id.into(), pace)
+        bout.user(device, fleet.account(index ^ 1).id.into(), pace)
     });
-    let users = users.collect();
-    let (usage, records) = bout.run(users, 1, pids).await?;
-    let verdict = Verdict::of_pairs(&records);
-    report::print(&report::traffic(&bout.tally, &usage, &verdict))?;
-    Ok(verdict.is_good())
+    let (window, records) = bout.run(users.collect(), 1).await?;
+    lead.report(&bout.totals(window, Verdict::of_pairs(&records))?)
 }
 
 /// Load from a start through a measured window until all has arrived.
@@ -95,56 +147,48 @@ impl Bout {
         let window_start = start + Duration::from_secs_f64(window.warmup);
         let window_end = window_start + Duration::from_secs_f64(window.seconds);
         let tally = Arc::new(Tally::new(window_start, window_end)?);
-        let letter = Letter { run: rand::random(), origin: start, size: window.size };
+        let letter = Letter::new(start, window.size);
         Ok(Self { start, tally, letter, patience: Duration::from_secs_f64(window.settle) })
     }
 
-    pub(crate) fn user(&self, (client, events): Connection, to: Target, pace: Pace) -> User {
-        let (tally, record) = (Arc::clone(&self.tally), Record::default());
-        User { client, events, to, pace, letter: self.letter, tally, record }
+    pub(crate) fn user(&self, device: Device, to: Target, pace: Pace) -> User {
+        User::new(device, to, pace, self.letter, Arc::clone(&self.tally))
     }
 
-    /// Lets them all send and listen to the end. Each message has so many recipients.
+    /// Lets them all send and listen to the end, and says what they counted in the window. Each message has so many
+    /// recipients.
     pub(crate) async fn run(
         &self,
         users: Vec<User>,
         n_recipients: u64,
-        pids: &[u32],
-    ) -> anyhow::Result<(Usage, Vec<Record>)> {
+    ) -> anyhow::Result<(Counts, Vec<Record>)> {
         let stop = CancellationToken::new();
         let users: Vec<JoinHandle<Record>> =
             users.into_iter().map(|user| tokio::spawn(user.run(stop.clone()))).collect();
-        let usage = measure(&self.tally, n_recipients, pids).await;
+        let (start, end) = self.tally.window;
+        sleep_until(start).await;
+        let before = self.tally.counts();
+        sleep_until(end).await;
+        let window = self.tally.counts().with(before, u64::wrapping_sub);
         settle(&self.tally, n_recipients, self.patience).await;
         stop.cancel();
         let mut records = Vec::new();
         for user in users {
             records.push(user.await.context("a user's task panicked")?);
         }
-        Ok((usage, records))
+        Ok((window, records))
+    }
+
+    /// What there is to report after the run.
+    pub(crate) fn totals(self, window: Counts, verdict: Verdict) -> anyhow::Result<Totals> {
+        let whole = self.tally.counts();
+        let tally = Arc::into_inner(self.tally).context("somebody still counts")?;
+        Ok(Totals { whole, window, latencies: tally.latencies, verdict })
     }
 }
 
-async fn connect(fleet: &Fleet, n_users: usize, load: Load) -> anyhow::Result<Vec<Connection>> {
-    let outbox = match load {
-        Load::Open { .. } => 1024,
-        Load::Closed { inflight } => inflight,
-    };
-    fleet.connect_all(n_users, |config| config.outbox = outbox).await
-}
-
-/// Sleeps through the window, and takes the difference of what is measured at both its ends.
-async fn measure(tally: &Tally, n_recipients: u64, pids: &[u32]) -> Usage {
-    let (start, end) = tally.window;
-    sleep_until(start).await;
-    let (meter, before) = (Meter::start(pids), tally.delivered.load(Ordering::Relaxed));
-    sleep_until(end).await;
-    let delivered = tally.delivered.load(Ordering::Relaxed) - before;
-    Usage { delivered, n_recipients, spent: meter.end() }
-}
-
 /// Waits until every send is answered and delivered, or there is no hope of that.
-async fn settle(tally: &Tally, n_recipients: u64, patience: Duration) {
+pub(crate) async fn settle(tally: &Tally, n_recipients: u64, patience: Duration) {
     let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
         // Answers first: what is answered was sent, and what is delivered was sent too.

@@ -1,32 +1,42 @@
 //! One user, who sends to their partner or group and hears from them.
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use switchboard_client::{Acknowledged, Answer, Client, Event, RequestError};
-use switchboard_protocol::{ServerFrame, Target};
+use futures_util::FutureExt;
+use switchboard_protocol::Target;
 use tokio::select;
-use tokio::sync::mpsc::Receiver;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tokio_websockets::Payload;
 
+use crate::device::Device;
 use crate::inbox::Inbox;
+use crate::letter::Letter;
 use crate::pace::Pace;
 use crate::tally::Tally;
+use crate::wire::{Frame, Loss};
+
+/// Messages of one user that wait for their answer. What is due above that waits in turn.
+const OUTBOX: usize = 1024;
+/// What a node refuses for the moment: it is sent again.
+const REFUSED_FOR_THE_MOMENT: [&str; 3] = ["rate_limited", "store_unavailable", "draining"];
+/// After such a refusal that does not say how long to wait.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// A user of `run`, `flood` and `groups`.
 #[derive(Debug)]
 pub(crate) struct User {
-    pub(crate) client: Client,
-    pub(crate) events: Receiver<Event>,
+    pub(crate) device: Device,
     pub(crate) to: Target,
     pub(crate) pace: Pace,
     pub(crate) letter: Letter,
     pub(crate) tally: Arc<Tally>,
     pub(crate) record: Record,
+    /// What waits for its answer, in the order of the numbers.
+    outbox: VecDeque<Message>,
 }
 
 /// What became of a send.
@@ -46,145 +56,175 @@ pub(crate) struct Record {
     /// By number.
     pub(crate) sends: Vec<Outcome>,
     pub(crate) inbox: Inbox,
-    /// Entries that came twice, and gaps, as the client saw them.
+    /// Entries that came twice, and gaps, as the connection showed them.
     pub(crate) wire_duplicates: u64,
     pub(crate) wire_gaps: u64,
+    /// How often a message was sent again because it was refused for the moment.
     pub(crate) retries: u64,
-    /// Since when the user is not connected.
-    pub(crate) gone_at: Option<Instant>,
-    pub(crate) last_refusal: Option<RequestError>,
+    pub(crate) last_refusal: Option<String>,
 }
 
 /// A message on its way.
-struct Message<T> {
+#[derive(Debug)]
+struct Message {
     number: usize,
     due: Instant,
-    result: Result<T, RequestError>,
+    /// When it is sent again, if it was refused for the moment.
+    again_at: Option<Instant>,
+    is_late: bool,
 }
 
-type Posted = Message<Answer<Acknowledged>>;
-type Sent = Message<Acknowledged>;
+/// What a user turns to.
+enum Turn {
+    Heard(Result<Payload, Loss>),
+    Due(Instant),
+    Alarm,
+    Stop,
+}
 
 impl User {
-    /// Sends at its pace and listens, until it is stopped.
+    pub(crate) fn new(device: Device, to: Target, pace: Pace, letter: Letter, tally: Arc<Tally>) -> Self {
+        let (record, outbox) = (Record::default(), VecDeque::new());
+        Self { device, to, pace, letter, tally, record, outbox }
+    }
+
+    /// Sends at its pace and listens, over as many connections as it takes, until it is stopped.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Record {
-        let mut stopped = pin!(stop.cancelled());
-        // At most one: the next message follows it into the outbox, or the order would be lost here.
-        let mut posting = FuturesUnordered::new();
-        let mut sending = FuturesUnordered::new();
-        loop {
-            select! {
-                due = self.pace.due(sending.len()), if posting.is_empty() => posting.push(self.post(due)),
-                Some(posted) = posting.next(), if !posting.is_empty() => sending.push(acknowledgement(posted)),
-                Some(sent) = sending.next(), if !sending.is_empty() => self.sent(sent),
-                Some(event) = self.events.recv() => self.hear(event),
-                () = &mut stopped => break,
+        while let Err(loss) = self.follow(&stop).await {
+            self.tally.disconnects.fetch_add(1, Ordering::Relaxed);
+            let gone_at = Instant::now();
+            match stop.run_until_cancelled(self.device.resume(loss)).await {
+                Some(Ok(())) => self.tally.latencies.reconnect.record(Some(gone_at.elapsed())),
+                Some(Err(loss)) => {
+                    self.record.last_refusal = Some(loss.reason);
+                    break;
+                }
+                None => break,
             }
         }
-        self.record.wire_duplicates = self.client.duplicates();
-        self.record.wire_gaps = self.client.gaps();
-        self.record.retries = self.client.retries();
+        self.record.wire_duplicates = self.device.duplicates;
+        self.record.wire_gaps = self.device.gaps;
         self.record
     }
 
-    fn post(&mut self, due: Instant) -> impl Future<Output = Posted> + Send + use<> {
+    /// One connection. `Ok` means that it was stopped.
+    async fn follow(&mut self, stop: &CancellationToken) -> Result<(), Loss> {
+        // What was under way on the last connection may be stored or not.
+        self.outbox.iter_mut().for_each(|message| message.again_at = Some(Instant::now()));
+        let mut stopped = pin!(stop.cancelled());
+        let mut alarm = pin!(sleep_until(Instant::now()));
+        loop {
+            // All that is due by now goes out together, when the connection is next listened to.
+            self.send_again().await?;
+            while self.outbox.len() < OUTBOX
+                && let Some(due) = self.pace.due(self.outbox.len()).now_or_never()
+            {
+                self.send(due).await?;
+            }
+            let deadline = self.deadline();
+            if alarm.is_elapsed() || deadline < alarm.deadline() {
+                alarm.as_mut().reset(deadline);
+            }
+            let turn = select! {
+                biased;
+                heard = self.device.next() => Turn::Heard(heard),
+                due = self.pace.due(self.outbox.len()), if self.outbox.len() < OUTBOX => Turn::Due(due),
+                () = &mut alarm => Turn::Alarm,
+                () = &mut stopped => Turn::Stop,
+            };
+            match turn {
+                Turn::Heard(heard) => {
+                    self.hear(&heard?)?;
+                    while let Some(heard) = self.device.link.next_ready() {
+                        self.hear(&heard?)?;
+                    }
+                }
+                Turn::Due(due) => self.send(due).await?,
+                Turn::Alarm => self.device.check()?,
+                Turn::Stop => return Ok(()),
+            }
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let again_at = self.outbox.iter().filter_map(|message| message.again_at).min();
+        let deadline = self.device.deadline();
+        again_at.map_or(deadline, |again_at| again_at.min(deadline))
+    }
+
+    async fn send(&mut self, due: Instant) -> Result<(), Loss> {
         let number = self.record.sends.len();
         self.record.sends.push(Outcome::Unknown);
         self.tally.sent.fetch_add(1, Ordering::Relaxed);
-        self.tally.lag.record(self.tally.since(due));
-        let content = self.letter.write(number, due);
-        let (client, to) = (self.client.clone(), self.to);
-        async move {
-            let result = client.post(to, "", &content, None).await;
-            Message { number, due, result }
+        self.tally.latencies.lag.record(self.tally.since(due));
+        self.outbox.push_back(Message { number, due, again_at: None, is_late: false });
+        self.device.link.feed(self.letter.frame(self.to, number, due)).await
+    }
+
+    async fn send_again(&mut self) -> Result<(), Loss> {
+        for message in &mut self.outbox {
+            if message.again_at.take_if(|at| *at <= Instant::now()).is_some() {
+                let frame = self.letter.frame(self.to, message.number, message.due);
+                self.device.link.feed(frame).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, text: &[u8]) -> Result<(), Loss> {
+        let frame = Frame::parse(text)?;
+        if !self.device.is_new(&frame)? {
+            return Ok(());
+        }
+        match frame.kind {
+            "new_message" => self.receive(&frame),
+            "message_sent" => {
+                let id = frame.client_message_id.map(|id| id.get().trim_matches('"'));
+                self.acknowledge(id.and_then(|id| self.letter.number_of(id)));
+            }
+            "error" => self.refuse(&frame),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, frame: &Frame<'_>) {
+        if let Some((number, due)) = frame.content().and_then(|content| self.letter.read(content)) {
+            self.record.inbox.receive(number);
+            self.tally.delivered.fetch_add(1, Ordering::Relaxed);
+            self.tally.latencies.delivery.record(self.tally.since(due));
         }
     }
 
-    fn sent(&mut self, sent: Sent) {
-        let outcome = match sent.result {
-            Ok(Acknowledged { refusals, .. }) => {
-                self.tally.acknowledgement.record(self.tally.since(sent.due));
-                if refusals == 0 { Outcome::Acknowledged } else { Outcome::AcknowledgedLate }
-            }
-            Err(error) => {
-                self.record.last_refusal = Some(error);
-                Outcome::Refused
-            }
-        };
-        self.record.sends[sent.number] = outcome;
+    fn acknowledge(&mut self, number: Option<usize>) {
+        let Some(message) = number.and_then(|number| self.take(number)) else { return };
+        self.tally.latencies.acknowledgement.record(self.tally.since(message.due));
+        let outcome = if message.is_late { Outcome::AcknowledgedLate } else { Outcome::Acknowledged };
+        self.record.sends[message.number] = outcome;
+        self.tally.acknowledged.fetch_add(1, Ordering::Relaxed);
         self.tally.answered.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn hear(&mut self, event: Event) {
-        match event {
-            Event::Entry { frame: ServerFrame::NewMessage { data, .. }, .. } => {
-                if let Some((number, due)) = self.letter.read(&data.content) {
-                    self.record.inbox.receive(number);
-                    self.tally.delivered.fetch_add(1, Ordering::Relaxed);
-                    self.tally.delivery.record(self.tally.since(due));
-                }
+    fn refuse(&mut self, frame: &Frame<'_>) {
+        let number = frame.request_id.and_then(|id| id.get().parse().ok());
+        let code = frame.code.unwrap_or_default();
+        if REFUSED_FOR_THE_MOMENT.contains(&code) {
+            let after = frame.retry_after_ms.map_or(AGAIN_AFTER, Duration::from_millis);
+            let refused = self.outbox.iter_mut().find(|message| Some(message.number) == number);
+            if let Some(message) = refused {
+                message.again_at = Some(Instant::now() + after);
+                message.is_late = true;
+                self.record.retries += 1;
             }
-            Event::Disconnected { .. } => {
-                self.tally.disconnects.fetch_add(1, Ordering::Relaxed);
-                // A failed attempt disconnects too: away is who was connected last.
-                self.record.gone_at.get_or_insert_with(Instant::now);
-            }
-            Event::Connected(_) => {
-                self.tally.reconnect.record(self.record.gone_at.take().map(|at| at.elapsed()));
-            }
-            _ => {}
+        } else if let Some(message) = number.and_then(|number| self.take(number)) {
+            self.record.last_refusal = Some(code.to_owned());
+            self.record.sends[message.number] = Outcome::Refused;
+            self.tally.answered.fetch_add(1, Ordering::Relaxed);
         }
     }
-}
 
-async fn acknowledgement(posted: Posted) -> Sent {
-    let Message { number, due, result } = posted;
-    let result = match result {
-        Ok(answer) => answer.await,
-        Err(error) => Err(error),
-    };
-    Message { number, due, result }
-}
-
-/// How a message carries its number and the time at which it was due.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Letter {
-    /// Tells this run's messages from others.
-    pub(crate) run: u32,
-    /// Times are microseconds since then.
-    pub(crate) origin: Instant,
-    /// Bytes of content.
-    pub(crate) size: usize,
-}
-
-impl Letter {
-    fn write(&self, number: usize, due: Instant) -> String {
-        let micros = due.saturating_duration_since(self.origin).as_micros();
-        let head = format!("{:08x} {number} {micros} ", self.run);
-        format!("{head:x<size$}", size = self.size)
-    }
-
-    fn read(&self, content: &str) -> Option<(u64, Instant)> {
-        let mut fields = content.split(' ');
-        let run = u32::from_str_radix(fields.next()?, 16).ok()?;
-        let number = fields.next()?.parse().ok()?;
-        let micros = fields.next()?.parse().ok()?;
-        (run == self.run).then(|| (number, self.origin + Duration::from_micros(micros)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_letter_is_read_as_it_was_written() {
-        let letter = Letter { run: 7, origin: Instant::now(), size: 100 };
-        let due = letter.origin + Duration::from_micros(123_456);
-        let content = letter.write(42, due);
-        assert_eq!(content.len(), 100);
-        assert_eq!(letter.read(&content), Some((42, due)));
-        assert_eq!(Letter { run: 8, ..letter }.read(&content), None);
-        assert_eq!(letter.read("hello"), None);
+    fn take(&mut self, number: usize) -> Option<Message> {
+        let at = self.outbox.iter().position(|message| message.number == number)?;
+        self.outbox.remove(at)
     }
 }

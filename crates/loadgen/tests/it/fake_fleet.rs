@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -22,6 +22,12 @@ pub(crate) enum Fault {
     Delay,
     /// It is refused for the moment.
     Refuse,
+    /// Its entry is in the recipient's mailbox, and their sessions do not hear of it.
+    Skip,
+    /// Its entry is handed over twice.
+    Repeat,
+    /// Its sender's connections end before its acknowledgement.
+    Cut,
 }
 
 pub(crate) struct FakeFleet {
@@ -31,13 +37,22 @@ pub(crate) struct FakeFleet {
 
 #[derive(Default)]
 struct State {
-    users: HashMap<i64, (i64, Sender<Value>)>,
+    mailboxes: HashMap<i64, Mailbox>,
     n_messages: u64,
     /// Their members, the first group first.
     groups: Vec<Vec<i64>>,
     delayed: Option<(i64, Value)>,
     /// Who watches whom.
     watched: Vec<(i64, i64)>,
+    /// The acknowledgements of a user's messages, by their names.
+    sent: HashMap<(i64, String), Value>,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    /// The first has the `seq` 1.
+    entries: Vec<Value>,
+    sessions: Vec<Sender<Value>>,
 }
 
 impl FakeFleet {
@@ -61,24 +76,30 @@ impl FakeFleet {
 
     async fn serve(self: Arc<Self>, stream: TcpStream) {
         stream.set_nodelay(true).unwrap();
-        let mut user = 0;
+        let (mut user, mut cursor) = (0, None);
         #[expect(clippy::result_large_err, reason = "the signature is tungstenite's")]
         let callback = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
             let header = request.headers()["authorization"].to_str().unwrap();
             user = header.strip_prefix("Bearer ").unwrap().parse().unwrap();
+            let mut query = request.uri().query().unwrap_or_default().split('&');
+            cursor = query.find_map(|field| field.strip_prefix("cursor=")).map(|seq| seq.parse().unwrap());
             Ok(response)
         };
         let mut socket = accept_hdr_async(stream, callback).await.unwrap();
-        let (sender, mut frames) = channel(10_000);
-        sender.try_send(welcome(user)).unwrap();
-        self.state.lock().unwrap().users.insert(user, (0, sender));
+        let mut frames = self.state.lock().unwrap().attach(user, cursor);
         loop {
             tokio::select! {
-                Some(frame) = frames.recv() => {
-                    socket.send(Message::text(frame.to_string())).await.unwrap();
-                }
+                frame = frames.recv() => match frame {
+                    Some(frame) if socket.send(Message::text(frame.to_string())).await.is_ok() => {}
+                    _ => return,
+                },
                 message = socket.next() => match message {
-                    Some(Ok(Message::Text(text))) => self.take(user, &serde_json::from_str(&text).unwrap()),
+                    Some(Ok(Message::Text(text))) => {
+                        let request: Value = serde_json::from_str(&text).unwrap();
+                        if let Some(answer) = self.take(user, &request) {
+                            socket.send(Message::text(answer.to_string())).await.unwrap();
+                        }
+                    }
                     Some(Ok(_)) => {}
                     _ => return,
                 },
@@ -86,14 +107,26 @@ impl FakeFleet {
         }
     }
 
-    fn take(&self, user: i64, request: &Value) {
+    /// The result is an answer that is no entry.
+    fn take(&self, user: i64, request: &Value) -> Option<Value> {
         let state = &mut *self.state.lock().unwrap();
         match request["type"].as_str().unwrap() {
-            "create_group" => return state.make_group(user, request),
-            "watch_presence" => return state.watch(user, request),
-            "set_presence" if self.fault == Fault::Lose => return,
-            "set_presence" => return state.tell(user, &request["status"]),
-            _ => {}
+            "create_group" => state.make_group(user, request),
+            "watch_presence" => state.watch(user, request),
+            "set_presence" if self.fault == Fault::Lose => {}
+            "set_presence" => state.tell(user, &request["status"]),
+            "ping" => return Some(json!({"type": "pong", "request_id": request["request_id"]})),
+            _ => return self.send(state, user, request),
+        }
+        None
+    }
+
+    fn send(&self, state: &mut State, user: i64, request: &Value) -> Option<Value> {
+        let name = (user, request["client_message_id"].as_str().unwrap().to_owned());
+        if let Some(acknowledgement) = state.sent.get(&name) {
+            let mut repeat = acknowledgement.clone();
+            (repeat["seq"], repeat["repeat"]) = (json!(1), json!(true));
+            return Some(repeat);
         }
         state.n_messages += 1;
         let id = state.n_messages;
@@ -111,34 +144,41 @@ impl FakeFleet {
             "created_at": "2026-01-01T00:00:00Z", "is_read": false, "attachments": [],
         });
         if fault == Fault::Refuse {
-            let error = json!({
+            return Some(json!({
                 "type": "error", "code": "rate_limited", "error": "slowly", "retry_after_ms": 50,
-                "request_id": request["request_id"],
-            });
-            return state.users[&user].1.try_send(error).unwrap();
+                "request_id": request["request_id"], "client_message_id": request["client_message_id"],
+            }));
+        }
+        if fault == Fault::Cut {
+            state.mailboxes.get_mut(&user).unwrap().sessions.clear();
         }
         let acknowledgement = json!({
             "type": "message_sent", "message_id": id, "status": "success",
             "client_message_id": request["client_message_id"], "data": &data,
         });
-        state.append(user, acknowledgement);
+        state.sent.insert(name, acknowledgement.clone());
+        state.append(user, acknowledgement, 1);
         let message = json!({"type": "new_message", "data": data});
         for other in others {
-            state.append(*other, message.clone());
+            state.append(*other, message.clone(), 1);
         }
-        if fault == Fault::Delay {
-            state.delayed = Some((recipient, message));
-            return;
+        match fault {
+            Fault::Delay => state.delayed = Some((recipient, message)),
+            Fault::Lose => {}
+            Fault::Double => {
+                state.append(recipient, message.clone(), 1);
+                state.append(recipient, message, 1);
+            }
+            Fault::Skip => state.append(recipient, message, 0),
+            Fault::Repeat => state.append(recipient, message, 2),
+            _ => {
+                state.append(recipient, message, 1);
+                if let Some((_, delayed)) = state.delayed.take_if(|(who, _)| *who == recipient) {
+                    state.append(recipient, delayed, 1);
+                }
+            }
         }
-        if fault != Fault::Lose {
-            state.append(recipient, message.clone());
-        }
-        if fault == Fault::Double {
-            state.append(recipient, message);
-        }
-        if let Some((_, delayed)) = state.delayed.take_if(|(delayed_for, _)| *delayed_for == recipient) {
-            state.append(recipient, delayed);
-        }
+        None
     }
 }
 
@@ -152,7 +192,7 @@ impl State {
             "title": request["title"], "members": [], "client_conversation_id": request["client_conversation_id"],
             "unread_count": 0,
         });
-        self.append(owner, joined);
+        self.append(owner, joined, 1);
     }
 
     /// All are online.
@@ -160,29 +200,44 @@ impl State {
         for other in request["user_ids"].as_array().unwrap() {
             self.watched.push((user, other.as_i64().unwrap()));
             let presence = json!({"type": "presence", "user_id": other, "status": "online"});
-            self.users[&user].1.try_send(presence).unwrap();
+            self.mailboxes[&user].sessions[0].try_send(presence).unwrap();
         }
     }
 
     fn tell(&self, user: i64, status: &Value) {
         for (watcher, _) in self.watched.iter().filter(|(_, other)| *other == user) {
             let presence = json!({"type": "presence", "user_id": user, "status": status});
-            self.users[watcher].1.try_send(presence).unwrap();
+            self.mailboxes[watcher].sessions[0].try_send(presence).unwrap();
         }
     }
 
-    fn append(&mut self, user: i64, mut entry: Value) {
-        let (last_seq, sender) = self.users.get_mut(&user).unwrap();
-        *last_seq += 1;
-        entry["seq"] = json!(*last_seq);
-        sender.try_send(entry).unwrap();
+    /// A session of the user, from a position or the end of their mailbox.
+    fn attach(&mut self, user: i64, cursor: Option<usize>) -> Receiver<Value> {
+        let mailbox = self.mailboxes.entry(user).or_default();
+        let cursor = cursor.unwrap_or(mailbox.entries.len());
+        let (session, frames) = channel(10_000);
+        session.try_send(welcome(user, cursor)).unwrap();
+        mailbox.entries[cursor..].iter().for_each(|entry| session.try_send(entry.clone()).unwrap());
+        mailbox.sessions.push(session);
+        frames
+    }
+
+    /// Each session hears of the entry so many times.
+    fn append(&mut self, user: i64, mut entry: Value, times: usize) {
+        let mailbox = self.mailboxes.entry(user).or_default();
+        entry["seq"] = json!(mailbox.entries.len() + 1);
+        mailbox.entries.push(entry.clone());
+        for _ in 0..times {
+            // Those that ended are forgotten.
+            mailbox.sessions.retain(|session| session.try_send(entry.clone()).is_ok());
+        }
     }
 }
 
-fn welcome(user: i64) -> Value {
+fn welcome(user: i64, cursor: usize) -> Value {
     json!({
         "type": "welcome", "user": {"id": user, "username": "ada", "full_name": ""}, "connection_id": "c",
-        "epoch": "e1", "cursor": 0, "unread_count": 0, "server_time": "2026-01-01T00:00:00Z",
+        "epoch": "e1", "cursor": cursor, "unread_count": 0, "server_time": "2026-01-01T00:00:00Z",
         "heartbeat_interval_ms": 25_000,
         "limits": {
             "frame_bytes": 1, "content_bytes": 1, "subject_chars": 1, "attachments": 1, "attachment_bytes": 1,
