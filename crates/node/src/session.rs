@@ -94,20 +94,21 @@ struct Heartbeat {
 pub async fn run<T: Transport>(node: &Node, transport: T, opening: Opening, place: HandshakePlace) {
     let (mailbox, cursor) = (opening.account.mailbox, opening.cursor);
     let mut record = Record::begin(opening.account.id, "websocket", opening.address);
-    let opened = node.stop.run_until_cancelled(node.source.open(mailbox, cursor)).await;
+    let opened = node.stop.run_until_cancelled(Box::pin(node.source.open(mailbox, cursor))).await;
     drop(place);
     let code = match opened {
         Some(Ok((feed, head))) => {
             let mut session = Session::new(node, &mut record, transport, &opening, feed, &head);
             let code = session.serve(&opening.account, &head).await;
-            session.finish(code).await;
+            // What is seldom under way is not kept room for in each session, here and elsewhere.
+            Box::pin(session.finish(code)).await;
             code
         }
         Some(Err(error)) => {
             tracing::warn!("a session cannot begin: {error}");
-            turn_away(transport, CloseCode::TryLater).await
+            Box::pin(turn_away(transport, CloseCode::TryLater)).await
         }
-        None => turn_away(transport, CloseCode::Restart).await,
+        None => Box::pin(turn_away(transport, CloseCode::Restart)).await,
     };
     record.ends(code);
     node.metrics.sessions_closed.of(code.reason()).inc();
@@ -368,7 +369,7 @@ impl<'a, T: Transport> Session<'a, T> {
     async fn take(&mut self, inbound: Inbound) -> Result<(), CloseCode> {
         self.record.frames_in += u64::from(matches!(inbound, Inbound::Text(_) | Inbound::Binary));
         let answer = match inbound {
-            Inbound::Text(text) => match self.requests.take(&text).await {
+            Inbound::Text(text) => match Box::pin(self.requests.take(&text)).await {
                 Taken::Answered(answer) => Some(*answer),
                 // It costs what was asked for, and that is counted.
                 Taken::Accepted => return Ok(()),
