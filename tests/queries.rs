@@ -98,7 +98,7 @@ fn is_own(sql: &str, own: &str) -> bool {
 
 /// Statements, and turns: the locks of a commit go with its write.
 fn count(statements: &[String]) -> (usize, usize) {
-    let locks = statements.iter().filter(|sql| sql.ends_with("FOR NO KEY UPDATE")).count();
+    let locks = statements.iter().filter(|sql| sql.contains("FOR NO KEY UPDATE")).count();
     (statements.len(), statements.len() - locks)
 }
 

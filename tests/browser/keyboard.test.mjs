@@ -42,7 +42,11 @@ const { keys, look, press, to, type } = {
   async press(...names) {
     for (const name of names) {
       await ann.page.keyboard.press(name);
-      await until(`something has the focus after ${name}`, async () => (await look()).tag !== 'body');
+      // A sheet that closes keeps the focus until its end has been told.
+      await until(`something in sight has the focus after ${name}`, async () => {
+        const { tag, isVisible } = await look();
+        return tag !== 'body' && isVisible;
+      });
     }
     return look();
   },
