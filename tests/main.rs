@@ -41,8 +41,11 @@ pub(crate) struct Test {
     run: fn(Cluster) -> LocalBoxFuture<'static, anyhow::Result<()>>,
     pairs: &'static [Pair],
     /// On top of the defaults.
-    settings: &'static [(&'static str, &'static str)],
+    settings: Settings,
 }
+
+/// Keys of the environment of the nodes, with what they are set to.
+type Settings = &'static [(&'static str, &'static str)];
 
 pub(crate) const BOTH: &[Pair] = &[Pair::SqliteMemory, Pair::PostgresRedis];
 pub(crate) const PROCESSES: &[Pair] = &[Pair::PostgresRedis];
@@ -93,24 +96,20 @@ fn main() {
     let mut trials = command_line::trials();
     trials.extend(browser::trials(&runtime));
     trials.extend(operations::trials(&runtime));
+    let trial = |prefix: &str, test: &'static Test, pair: Pair, settings: Settings| {
+        let runtime = Arc::clone(&runtime);
+        let trial = Trial::test(format!("{pair:?}::{prefix}{}", test.name), move || {
+            run(&runtime, test, pair, &[test.settings, settings].concat())
+        });
+        trial.with_ignored_flag(without_servers && pair == Pair::PostgresRedis)
+    };
     for test in modules.into_iter().flatten() {
-        for pair in test.pairs {
-            let runtime = Arc::clone(&runtime);
-            let trial = Trial::test(format!("{pair:?}::{}", test.name), move || {
-                run(&runtime, test, *pair, test.settings)
-            });
-            trials.push(trial.with_ignored_flag(without_servers && *pair == Pair::PostgresRedis));
-        }
+        trials.extend(test.pairs.iter().map(|pair| trial("", test, *pair, &[])));
     }
     // What is said of sessions holds on each transport.
-    for test in [drain::TESTS, frames::TESTS, resume::TESTS].into_iter().flatten() {
-        let (runtime, pair) = (Arc::clone(&runtime), test.pairs[0]);
-        let trial = Trial::test(format!("{pair:?}::actix_ws::{}", test.name), move || {
-            let settings = [test.settings, &[("SWITCHBOARD_SERVER__TRANSPORT", "actix-ws")]].concat();
-            run(&runtime, test, pair, &settings)
-        });
-        trials.push(trial.with_ignored_flag(without_servers && pair == Pair::PostgresRedis));
-    }
+    let of_sessions = [drain::TESTS, frames::TESTS, resume::TESTS].into_iter().flatten();
+    let other: Settings = &[("SWITCHBOARD_SERVER__TRANSPORT", "actix-ws")];
+    trials.extend(of_sessions.map(|test| trial("actix_ws::", test, test.pairs[0], other)));
     libtest_mimic::run(&arguments, trials).exit();
 }
 

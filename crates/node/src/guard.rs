@@ -4,7 +4,8 @@
 //! announces 2^40 bytes and streams them fills the memory. [`FrameGuard`] stands between the request's payload
 //! and the codec: it reads the headers of frames as they pass, leaves the payloads alone, and ends the stream
 //! before the first frame that goes over the limit. The session then finds [`GuardState::has_overflowed`] and
-//! closes with 1009. [`Gate`] does the same where a session has the socket itself. It also keeps the time of the last byte, which is what tells a silent peer from a quiet one.
+//! closes with 1009. It also keeps the time of the last byte, which is what tells a silent peer from a quiet one.
+//! [`Gate`] holds the same limit where a session has the socket itself.
 
 mod frames;
 
@@ -132,12 +133,12 @@ impl Gate {
         if self.has_overflowed {
             return;
         }
-        let (held, n_held) = self.frames.copy_of_header();
+        let held = Bytes::copy_from_slice(self.frames.begun_header());
         let read = self.frames.read(chunk);
         self.has_overflowed = matches!(read, Passed::UntilOverflow(_));
         let (Passed::Until(end) | Passed::UntilOverflow(end)) = read;
         if end > 0 {
-            passed.extend_from_slice(&held[..n_held]);
+            passed.extend_from_slice(&held);
             passed.extend_from_slice(&chunk[..end]);
         }
     }

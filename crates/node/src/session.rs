@@ -41,7 +41,7 @@ use crate::packet::{frame_type, text};
 use crate::revocations::Lease;
 use crate::state::Node;
 use crate::trace::TraceContext;
-use crate::transport::{Inbound, Transport};
+use crate::transport::{GOODBYE, Inbound, Transport};
 
 /// How often the server pings. No byte from the client for two of them ends the session.
 pub const HEARTBEAT: Duration = Duration::from_secs(25);
@@ -458,7 +458,7 @@ impl<'a, T: Transport> Session<'a, T> {
         self.transport.abandon();
         if let Some(Ok(frame)) = last.map(|frame: ServerFrame| text(&frame)) {
             self.transport.push(frame);
-            let _gone = tokio::time::timeout(Duration::from_secs(1), self.transport.flush()).await;
+            let _gone = tokio::time::timeout(GOODBYE, self.transport.flush()).await;
         }
         self.transport.close(code).await;
     }

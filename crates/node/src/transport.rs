@@ -24,7 +24,7 @@ use crate::sabotage::sabotaged;
 /// A peer that takes no byte for this long, while there is something for it, is let go.
 const STALL: Duration = Duration::from_secs(30);
 /// How long a peer may take over the goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// What came in.
 #[derive(Debug)]

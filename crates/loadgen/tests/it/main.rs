@@ -160,7 +160,7 @@ async fn groups_are_made_and_written_to() {
 #[tokio::test]
 async fn presence_is_watched_and_changes() {
     let result = load(Fault::None, &PRESENCE).await;
-    for line in ["4 users in groups of 2: 4 places", "some change, 0.5 s: 5 changes,", "wrong 0"] {
+    for line in ["4 users in groups of 2: 4 places", "some change, 0.5 s: 5 changes, 5 notices", "wrong 0"] {
         check(&result, 0, line);
     }
     // All four turn away, and one is back.

@@ -50,11 +50,6 @@ impl Frames {
         &self.header[..self.n_header]
     }
 
-    /// The same, for who reads on before it is needed, with its length.
-    pub(super) fn copy_of_header(&self) -> ([u8; MAX_HEADER_BYTES], usize) {
-        (self.header, self.n_header)
-    }
-
     /// Reads on. Not to be called again after an overflow.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Passed {
         let mut at = 0;
