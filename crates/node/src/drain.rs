@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use switchboard_protocol::ServerFrame;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 
 /// Sessions that are sent away a second, so that the other nodes can let them in as they come. Few sessions leave
@@ -91,8 +91,13 @@ impl Drain {
     }
 
     /// Waits until the node goes away.
-    pub async fn begun(&self) {
-        self.begun.cancelled().await;
+    pub fn begun(&self) -> WaitForCancellationFuture<'_> {
+        self.begun.cancelled()
+    }
+
+    /// Waits until all that is still there is to end.
+    pub fn is_cut(&self) -> WaitForCancellationFuture<'_> {
+        self.cut.cancelled()
     }
 
     /// Waits until who has this share is to leave.
@@ -103,7 +108,7 @@ impl Drain {
         };
         tokio::select! {
             () = leave => {}
-            () = self.cut.cancelled() => {}
+            () = self.is_cut() => {}
         }
     }
 
@@ -154,7 +159,9 @@ impl Drain {
         self.refuses.load(Ordering::Relaxed)
     }
 
-    fn leaves_at(&self, Share(share): Share) -> Instant {
+    /// When who has this share is to leave: now, if nothing has begun.
+    #[must_use]
+    pub fn leaves_at(&self, Share(share): Share) -> Instant {
         self.plan.get().map_or_else(Instant::now, |plan| plan.from + plan.spread.mul_f64(share))
     }
 }

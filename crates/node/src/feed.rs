@@ -4,6 +4,7 @@
 //! queue overflows it attaches anew and pages again. What comes out is each entry after the cursor, once, in order.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fail::fail_point;
@@ -38,7 +39,7 @@ pub struct Source {
 
 /// A cursor on a mailbox.
 pub struct Feed {
-    source: Source,
+    source: Arc<Source>,
     mailbox: MailboxId,
     cursor: Seq,
     attachment: Attachment,
@@ -85,11 +86,15 @@ impl Source {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn open(&self, mailbox: MailboxId, cursor: Option<Seq>) -> Result<(Feed, Head), StoreError> {
+    pub async fn open(
+        self: &Arc<Self>,
+        mailbox: MailboxId,
+        cursor: Option<Seq>,
+    ) -> Result<(Feed, Head), StoreError> {
         let attachment = self.hub.attach(mailbox).await?;
         let head = attachment.head;
         let cursor = cursor.unwrap_or(head.last_seq);
-        Ok((Feed { source: self.clone(), mailbox, cursor, attachment, work: None }, head))
+        Ok((Feed { source: Arc::clone(self), mailbox, cursor, attachment, work: None }, head))
     }
 
     /// Up to `limit` entries after a position, read once, as they would come from a feed.

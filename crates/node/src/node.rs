@@ -203,7 +203,7 @@ fn build(
     };
     let hub = HubHandle::start(surroundings.clone(), parts.events, backend, stop.clone());
     let writer = WriterHandle::start(surroundings, hub.clone(), writer);
-    let source = Source { hub, store: parts.store, backend: Handle::current() };
+    let source = Arc::new(Source { hub, store: parts.store, backend: Handle::current() });
     Ok(Arc::new(Node {
         source,
         writer,

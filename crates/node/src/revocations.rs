@@ -15,7 +15,7 @@ use switchboard_protocol::{Seq, Timestamp, UserId};
 use switchboard_store::{ApiKeyId, Revocation, SessionId, Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use crate::sabotage::sabotaged;
 
@@ -87,8 +87,14 @@ pub struct Lease {
 
 impl Lease {
     /// Waits until the credentials have ended.
-    pub async fn ended(&self) {
-        self.ended.cancelled().await;
+    pub fn ended(&self) -> WaitForCancellationFuture<'_> {
+        self.ended.cancelled()
+    }
+
+    /// What is cancelled when they end.
+    #[must_use]
+    pub fn token(&self) -> CancellationToken {
+        self.ended.clone()
     }
 
     /// Waits until it is known that they had not ended two seconds ago: most often not at all.
@@ -96,6 +102,9 @@ impl Lease {
     /// # Errors
     /// [`HaveEnded`], at once.
     pub async fn confirmed(&self) -> Result<(), HaveEnded> {
+        if self.is_confirmed() {
+            return Ok(());
+        }
         tokio::select! {
             biased;
             () = self.ended() => Err(HaveEnded),
@@ -103,14 +112,21 @@ impl Lease {
         }
     }
 
-    async fn fresh(&self) {
-        let is_fresh = |read_at: &Instant| read_at.elapsed() < STALE;
-        if !is_fresh(&self.revocations.read_at.borrow()) {
-            let mut read_at = self.revocations.read_at.subscribe();
-            // The sender is in what this holds, so it does not go.
-            let _always_there = read_at.wait_for(is_fresh).await;
-        }
+    /// Whether that is known now.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        !self.ended.is_cancelled() && is_fresh(&self.revocations.read_at.borrow())
     }
+
+    async fn fresh(&self) {
+        let mut read_at = self.revocations.read_at.subscribe();
+        // The sender is in what this holds, so it does not go.
+        let _always_there = read_at.wait_for(is_fresh).await;
+    }
+}
+
+fn is_fresh(read_at: &Instant) -> bool {
+    read_at.elapsed() < STALE
 }
 
 impl Drop for Lease {
@@ -156,7 +172,9 @@ impl Revocations {
         if known || newer.any(|(_, ended)| ended.concerns(&admission)) {
             token.cancel();
         } else {
-            state.live.entry(user).or_default().push((admission, token.clone()));
+            // Most users have one, and there are many users.
+            let live = state.live.entry(user).or_insert_with(|| Vec::with_capacity(1));
+            live.push((admission, token.clone()));
         }
         drop(state);
         Lease { revocations: Arc::clone(self), user, ended: token }

@@ -26,7 +26,7 @@ use crate::writer::WriterHandle;
 /// A running node.
 pub struct Node {
     /// The way to read mailboxes.
-    pub source: Source,
+    pub source: Arc<Source>,
     /// The way to change them.
     pub writer: WriterHandle,
     /// What a user and an address may do.

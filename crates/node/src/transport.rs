@@ -58,17 +58,14 @@ pub trait Transport {
     /// Lets go of what waits and has not begun to be written.
     fn abandon(&mut self);
 
-    /// Writes a heartbeat.
-    ///
-    /// # Errors
-    /// As [`Transport::flush`].
-    async fn ping(&mut self) -> Result<(), CloseCode>;
+    /// Adds a heartbeat to what waits to be written.
+    fn push_ping(&mut self);
 
     /// When the last byte came in.
     fn last_heard(&self) -> Instant;
 
     /// Says why, and ends.
-    async fn close(self, code: CloseCode);
+    async fn close(&mut self, code: CloseCode);
 }
 
 /// How long a peer may take nothing.

@@ -72,10 +72,12 @@ fn spawn<T: Transport + 'static>(
     transport: impl Future<Output = Option<T>> + 'static,
 ) {
     let sessions = node.sessions.clone();
+    // What is needed to begin is not kept room for while the session lasts.
+    let beginning = Box::pin(async move { session::begin(node, transport.await?, opening, place).await });
     rt::spawn(sessions.track_future(async move {
-        let Some(transport) = transport.await else { return };
-        let _open = node.metrics.session_opened("websocket");
-        session::run(&node, transport, opening, place).await;
+        if let Some(mut session) = beginning.await {
+            session.run().await;
+        }
         drop(permit);
     }));
 }

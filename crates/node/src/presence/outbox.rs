@@ -2,23 +2,25 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use bytestring::ByteString;
+use futures_util::task::AtomicWaker;
 use switchboard_protocol::UserId;
-use tokio::sync::Notify;
 
 /// Frames by user. Bounded by whom the session watches; a newer one takes the place of the one before.
 #[derive(Default)]
 pub(crate) struct Outbox {
     /// Held to put in and to take out.
     frames: Mutex<HashMap<UserId, ByteString>>,
-    changed: Notify,
+    /// Wakes the session.
+    waiting: AtomicWaker,
 }
 
 impl Outbox {
     pub(super) fn put(&self, user: UserId, frame: ByteString) {
         self.lock().insert(user, frame);
-        self.changed.notify_one();
+        self.waiting.wake();
     }
 
     pub(super) fn remove(&self, user: UserId) {
@@ -26,14 +28,10 @@ impl Outbox {
     }
 
     /// Waits until there is a frame.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost.
-    pub(crate) async fn filled(&self) {
-        while self.lock().is_empty() {
-            // A frame that was put in since has left its permit.
-            self.changed.notified().await;
-        }
+    pub(crate) fn poll_filled(&self, context: &Context<'_>) -> Poll<()> {
+        // First, so that what is put in meanwhile wakes it.
+        self.waiting.register(context.waker());
+        if self.lock().is_empty() { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// Takes up to `limit` frames.

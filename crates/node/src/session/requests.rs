@@ -1,13 +1,19 @@
 //! What a session asks for, on its way to the writer and back.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
 use bytestring::ByteString;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use switchboard_protocol::problem::Problem;
 use switchboard_protocol::{
     ClientFrame, Envelope, ErrorCode, ErrorFrame, Presence, RequestId, ServerFrame, UserId,
 };
 use switchboard_store::{Command, Head, Outcome, StoreError};
+use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
 use crate::commands::{self, Actor, Asked};
@@ -16,6 +22,7 @@ use crate::hub::stopping;
 use crate::packet::repeat;
 use crate::problem::ApiError;
 use crate::state::Node;
+use crate::writer;
 
 /// Requests of one session under way. Its next frame is read when there is room again.
 const UNDER_WAY: usize = 64;
@@ -25,6 +32,21 @@ const UNDER_WAY: usize = 64;
 struct Origin {
     request_id: Option<RequestId>,
     client_message_id: Option<String>,
+}
+
+/// A request that was taken.
+struct UnderWay {
+    origin: Origin,
+    waits_for: WaitsFor,
+}
+
+enum WaitsFor {
+    Outcome {
+        answer: writer::Answer,
+        /// Ends when it is there.
+        _span: Span,
+    },
+    Head(BoxFuture<'static, Result<Head, StoreError>>),
 }
 
 /// What came of a request.
@@ -70,11 +92,11 @@ pub(super) enum PresenceRequest {
 }
 
 /// The requests of one session.
-pub(super) struct Requests<'a> {
-    node: &'a Node,
+pub(super) struct Requests {
+    node: Arc<Node>,
     who: Actor,
-    /// What comes of those under way.
-    pub(super) answers: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// Those under way. The writer answers in the order in which they came, so only the first is waited for.
+    under_way: VecDeque<UnderWay>,
     /// The count that was asked for, from then until it is answered.
     count: Option<Count>,
 }
@@ -87,9 +109,9 @@ enum Count {
     Reads,
 }
 
-impl<'a> Requests<'a> {
-    pub(super) fn new(node: &'a Node, who: Actor) -> Self {
-        Self { node, who, answers: FuturesUnordered::new(), count: None }
+impl Requests {
+    pub(super) fn new(node: Arc<Node>, who: Actor) -> Self {
+        Self { node, who, under_way: VecDeque::new(), count: None }
     }
 
     /// Whose they are.
@@ -99,7 +121,7 @@ impl<'a> Requests<'a> {
 
     /// Whether there is room for another. Nothing is taken behind a count until it is answered.
     pub(super) fn take_more(&self) -> bool {
-        self.count.is_none() && self.answers.len() < UNDER_WAY
+        self.count.is_none() && self.under_way.len() < UNDER_WAY
     }
 
     pub(super) fn tally(&self, kind: &'static str) {
@@ -157,7 +179,7 @@ impl<'a> Requests<'a> {
             _ => None,
         };
         let origin = Origin { request_id, client_message_id };
-        match commands::prepare(self.node, self.who, frame).await {
+        match commands::prepare(&self.node, self.who, frame).await {
             Ok(Asked::Commands(commands)) => {
                 for command in commands {
                     let refused = self.submit(command, origin.clone()).await;
@@ -168,12 +190,13 @@ impl<'a> Requests<'a> {
                 None
             }
             Ok(Asked::Done(entry)) => {
-                let result = Ok(Done::Wrote(Outcome::Repeated(entry)));
-                self.answers.push(Box::pin(std::future::ready(Answer { origin, result })));
+                let (reply, answer) = oneshot::channel();
+                let _is_there = reply.send(Ok(Outcome::Repeated(entry)));
+                self.wait_for(origin, WaitsFor::Outcome { answer, _span: Span::none() });
                 None
             }
             Ok(Asked::Other(ClientFrame::Typing { to, is_typing })) => {
-                let told = ephemeral::typing(self.node, self.who, to, is_typing).await;
+                let told = ephemeral::typing(&self.node, self.who, to, is_typing).await;
                 told.err().map(|error| refusal(origin, &error))
             }
             // Whoever takes a frame has dealt with them.
@@ -185,11 +208,7 @@ impl<'a> Requests<'a> {
     async fn submit(&mut self, command: Command, origin: Origin) -> Option<ServerFrame> {
         match self.node.stop.run_until_cancelled(self.node.writer.submit(command)).await {
             Some(Ok(answer)) => {
-                let outcome = async move {
-                    let result = answer.await.map_err(|_closed| stopping()).and_then(|result| result);
-                    Answer { origin, result: result.map(Done::Wrote) }
-                };
-                self.answers.push(Box::pin(outcome.in_current_span()));
+                self.wait_for(origin, WaitsFor::Outcome { answer, _span: Span::current() });
                 None
             }
             Some(Err(_)) | None => Some(refusal(origin, &commands::draining())),
@@ -198,15 +217,45 @@ impl<'a> Requests<'a> {
 
     /// Reads the count when all earlier writes of the session have their outcome.
     fn count_if_settled(&mut self) {
-        if self.answers.is_empty()
+        if self.under_way.is_empty()
             && let Some(Count::Waits(origin)) = self.count.take_if(|count| matches!(count, Count::Waits(_)))
         {
             self.count = Some(Count::Reads);
             let (hub, mailbox) = (self.node.source.hub.clone(), self.who.mailbox);
-            self.answers.push(Box::pin(async move {
-                Answer { origin, result: hub.head(mailbox).await.map(Done::Counted) }
-            }));
+            self.wait_for(origin, WaitsFor::Head(Box::pin(async move { hub.head(mailbox).await })));
         }
+    }
+
+    /// Waits for the first of those under way; for ever if there is none.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub(super) async fn answer(&mut self) -> Answer {
+        poll_fn(|context| self.poll_answer(context)).await
+    }
+
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Answer> {
+        let Some(UnderWay { origin, waits_for }) = self.under_way.front_mut() else {
+            return Poll::Pending;
+        };
+        let result = match waits_for {
+            WaitsFor::Outcome { answer, .. } => {
+                let answered = ready!(answer.poll_unpin(context));
+                answered.map_err(|_closed| stopping()).flatten().map(Done::Wrote)
+            }
+            WaitsFor::Head(head) => ready!(head.poll_unpin(context)).map(Done::Counted),
+        };
+        let answer = Answer { origin: std::mem::take(origin), result };
+        self.under_way.pop_front();
+        if self.under_way.is_empty() {
+            // A session at rest keeps no memory for those.
+            self.under_way = VecDeque::new();
+        }
+        Poll::Ready(answer)
+    }
+
+    fn wait_for(&mut self, origin: Origin, waits_for: WaitsFor) {
+        self.under_way.push_back(UnderWay { origin, waits_for });
     }
 
     /// What the session says of an answer. Nothing for a new entry: that comes through the mailbox.

@@ -1,15 +1,18 @@
 //! What a session has to do with presence: what its user is by it, and whom it watches.
 
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytestring::ByteString;
-use futures_util::future::{self, BoxFuture};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use switchboard_protocol::{ErrorCode, ErrorFrame, Presence as Status, RequestId, ServerFrame, UserId};
 use switchboard_store::StoreError;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::presence::{Seat, Watch};
-use crate::revocations::Lease;
 use crate::state::Node;
 
 /// How often it is looked whom the user still may watch.
@@ -17,12 +20,14 @@ const CHECK_PERIOD: Duration = Duration::from_secs(60);
 /// At least this long lies between two looks, and after one that failed: changes of groups come in bursts, and a client may
 /// ask as it likes.
 const CHECK_PACE: Duration = Duration::from_secs(1);
+/// How soon it is tried again to tell what could not be told.
+const HOLD: Duration = Duration::from_millis(250);
 /// Frames that are taken at a time, before the session looks at what else there is.
 const TURN: usize = 64;
 
 /// The presence of one session.
-pub(super) struct Watching<'a> {
-    node: &'a Node,
+pub(super) struct Watching {
+    node: Arc<Node>,
     user: UserId,
     seat: Seat,
     /// As soon as anybody is watched.
@@ -30,13 +35,15 @@ pub(super) struct Watching<'a> {
     /// Whom the client asked for, where there was room for them.
     asked: Vec<UserId>,
     /// Whom it asks for in their place: the next look is for them.
-    wanted: Option<Wanted>,
+    wanted: Option<Box<Wanted>>,
     /// The look at whom it may watch, if one is under way: one at a time.
-    look: Option<Look>,
+    look: Option<Box<Look>>,
     /// When the last one began.
     looked_at: Option<Instant>,
     /// When the next one does, if there is anybody to watch.
     due: Option<Instant>,
+    /// Until when nothing is told.
+    held_until: Option<Instant>,
 }
 
 /// What a client asks for.
@@ -47,30 +54,33 @@ struct Wanted {
 
 struct Look {
     /// What it is for, if not for those who are watched already.
-    wanted: Option<Wanted>,
+    wanted: Option<Box<Wanted>>,
     allowed: BoxFuture<'static, Result<Vec<UserId>, StoreError>>,
 }
 
 /// What a session is to tell its client.
 pub(super) enum Told {
-    /// Who is there.
-    Presence(Vec<ByteString>),
+    /// Nothing so far, but whom it may watch is known now.
+    Nothing,
+    /// Who is there: to be taken.
+    Presence,
     /// That it may not watch as many.
     Refused(Box<ServerFrame>),
 }
 
-impl<'a> Watching<'a> {
-    pub(super) fn new(node: &'a Node, user: UserId) -> Self {
+impl Watching {
+    pub(super) fn new(node: Arc<Node>, user: UserId) -> Self {
         Self {
+            seat: node.presence.enter(user),
             node,
             user,
-            seat: node.presence.enter(user),
             watch: None,
             asked: Vec::new(),
             wanted: None,
             look: None,
             looked_at: None,
             due: None,
+            held_until: None,
         }
     }
 
@@ -94,7 +104,7 @@ impl<'a> Watching<'a> {
             }
             return None;
         }
-        self.wanted = Some(Wanted { users, request_id });
+        self.wanted = Some(Box::new(Wanted { users, request_id }));
         self.look_soon();
         None
     }
@@ -123,13 +133,13 @@ impl<'a> Watching<'a> {
             let store = source.store.clone();
             source.on_backend(async move { store.acquaintances(user, &asked).await }).await
         });
-        self.look = Some(Look { wanted, allowed });
+        self.look = Some(Box::new(Look { wanted, allowed }));
     }
 
     /// Gives the refusal, if there is no room any more.
     fn apply(
         &mut self,
-        wanted: Option<Wanted>,
+        wanted: Option<Box<Wanted>>,
         allowed: Result<Vec<UserId>, StoreError>,
     ) -> Option<ServerFrame> {
         let allowed = match allowed {
@@ -143,7 +153,8 @@ impl<'a> Watching<'a> {
             }
         };
         match wanted {
-            Some(Wanted { users, request_id }) => {
+            Some(wanted) => {
+                let Wanted { users, request_id } = *wanted;
                 let watch = self.watch.take();
                 let mut watch = watch.unwrap_or_else(|| self.node.presence.join());
                 let has_room = watch.begin(allowed, &users);
@@ -166,44 +177,51 @@ impl<'a> Watching<'a> {
         }
     }
 
-    /// Waits until there is something to tell, and the credentials are known to count: then it is not taken if they do not.
+    /// When there is something to do that nothing but the time tells of, if there is.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due.filter(|_| self.look.is_none()).into_iter().chain(self.held_until).min()
+    }
+
+    /// Does it.
+    pub(super) fn on_time(&mut self, now: Instant) {
+        self.held_until = self.held_until.filter(|until| *until > now);
+        if self.look.is_none() && self.due.is_some_and(|due| due <= now) {
+            self.begin_look();
+        }
+    }
+
+    /// Waits until there is something to tell.
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub(super) async fn next(&mut self, lease: &Lease) -> Told {
-        loop {
-            let filled = async {
-                let Some(watch) = &self.watch else { return future::pending().await };
-                watch.outbox().filled().await;
-                if lease.confirmed().await.is_err() {
-                    // The session ends.
-                    return future::pending().await;
-                }
-                watch.outbox().take(TURN)
-            };
-            let looked = async {
-                match (&mut self.look, self.due) {
-                    (Some(look), _) => Some((&mut look.allowed).await),
-                    (None, Some(due)) => {
-                        sleep_until(due).await;
-                        None
-                    }
-                    (None, None) => future::pending().await,
-                }
-            };
-            tokio::select! {
-                frames = filled => return Told::Presence(frames),
-                looked = looked => match looked {
-                    Some(allowed) => {
-                        let wanted = self.look.take().and_then(|look| look.wanted);
-                        if let Some(refusal) = self.apply(wanted, allowed) {
-                            return Told::Refused(Box::new(refusal));
-                        }
-                    }
-                    None => self.begin_look(),
-                },
-            }
+    pub(super) async fn next(&mut self) -> Told {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Told> {
+        if let Some(look) = &mut self.look
+            && let Poll::Ready(allowed) = look.allowed.poll_unpin(context)
+        {
+            let wanted = self.look.take().and_then(|look| look.wanted);
+            let refusal = self.apply(wanted, allowed);
+            return Poll::Ready(refusal.map_or(Told::Nothing, |refusal| Told::Refused(Box::new(refusal))));
         }
+        match &self.watch {
+            Some(watch) if self.held_until.is_none() => {
+                watch.outbox().poll_filled(context).map(|()| Told::Presence)
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Takes what there is to tell of presence, as much as is told at a time.
+    pub(super) fn take(&self) -> Vec<ByteString> {
+        self.watch.as_ref().map(|watch| watch.outbox().take(TURN)).unwrap_or_default()
+    }
+
+    /// Leaves it for a moment: nothing is told while it is not known that the credentials count.
+    pub(super) fn hold(&mut self) {
+        self.held_until = Some(Instant::now() + HOLD);
     }
 }
 

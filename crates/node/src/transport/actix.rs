@@ -22,6 +22,8 @@ pub struct ActixWebSocket {
     /// The payload of a ping that is to be answered.
     owed: Option<Bytes>,
     waiting: VecDeque<ByteString>,
+    /// Whether a heartbeat is to be written.
+    pings: bool,
 }
 
 impl ActixWebSocket {
@@ -37,7 +39,7 @@ impl ActixWebSocket {
         let (response, session, frames) = actix_ws::handle(request, body)?;
         let frames =
             frames.max_frame_size(FRAME_BYTES).aggregate_continuations().max_continuation_size(FRAME_BYTES);
-        Ok((response, Self { session, frames, guard, owed: None, waiting: VecDeque::new() }))
+        Ok((response, Self { session, frames, guard, owed: None, waiting: VecDeque::new(), pings: false }))
     }
 
     async fn within_stall<T>(
@@ -85,6 +87,10 @@ impl Transport for ActixWebSocket {
             self.waiting.pop_front();
         }
         self.waiting = VecDeque::new();
+        if self.pings {
+            Self::within_stall(self.session.ping(b"")).await?;
+            self.pings = false;
+        }
         Ok(())
     }
 
@@ -92,17 +98,17 @@ impl Transport for ActixWebSocket {
         self.waiting.clear();
     }
 
-    async fn ping(&mut self) -> Result<(), CloseCode> {
-        Self::within_stall(self.session.ping(b"")).await
+    fn push_ping(&mut self) {
+        self.pings = true;
     }
 
     fn last_heard(&self) -> Instant {
         self.guard.last_byte_at()
     }
 
-    async fn close(self, code: CloseCode) {
+    async fn close(&mut self, code: CloseCode) {
         let reason = CloseReason { code: code.code().into(), description: Some(code.reason().to_owned()) };
         // A peer that takes nothing gets no goodbye.
-        let _unread = timeout(GOODBYE, self.session.close(Some(reason))).await;
+        let _unread = timeout(GOODBYE, self.session.clone().close(Some(reason))).await;
     }
 }

@@ -4,14 +4,14 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 use switchboard_protocol::CloseCode;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::input::{Input, Message};
 use super::output::{Opcode, Output};
@@ -26,6 +26,8 @@ pub struct DirectWebSocket {
     input: Input,
     output: Output,
     last_byte_at: Instant,
+    /// Until when the peer may take nothing, while it takes nothing.
+    stall: Option<Pin<Box<Sleep>>>,
 }
 
 impl DirectWebSocket {
@@ -34,7 +36,7 @@ impl DirectWebSocket {
     pub fn new(io: TcpStream, early: &[u8]) -> Self {
         let mut input = Input::new();
         input.put(early);
-        Self { io, input, output: Output::default(), last_byte_at: Instant::now() }
+        Self { io, input, output: Output::default(), last_byte_at: Instant::now(), stall: None }
     }
 
     /// Reads once. False at the end.
@@ -48,6 +50,22 @@ impl DirectWebSocket {
             Poll::Ready(Ok(!chunk.filled().is_empty()))
         })
         .await
+    }
+
+    /// Writes all there is.
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), CloseCode>> {
+        while !self.output.is_empty() {
+            match self.output.poll_write(&mut self.io, context) {
+                Poll::Ready(Ok(())) => self.stall = None,
+                Poll::Ready(Err(_gone)) => return Poll::Ready(Err(CloseCode::Normal)),
+                Poll::Pending => {
+                    let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(patience())));
+                    ready!(stall.as_mut().poll(context));
+                    return Poll::Ready(Err(CloseCode::TooSlow));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Says what is left to say, and waits for the peer's end of it: to close on bytes that nobody has read would
@@ -103,31 +121,22 @@ impl Transport for DirectWebSocket {
     }
 
     async fn flush(&mut self) -> Result<(), CloseCode> {
-        while !self.output.is_empty() {
-            let write = poll_fn(|context| self.output.poll_write(&mut self.io, context));
-            match timeout(patience(), write).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_gone)) => return Err(CloseCode::Normal),
-                Err(_elapsed) => return Err(CloseCode::TooSlow),
-            }
-        }
-        Ok(())
+        poll_fn(|context| self.poll_flush(context)).await
     }
 
     fn abandon(&mut self) {
         self.output.abandon();
     }
 
-    async fn ping(&mut self) -> Result<(), CloseCode> {
+    fn push_ping(&mut self) {
         self.output.push(Opcode::Ping, Bytes::new());
-        self.flush().await
     }
 
     fn last_heard(&self) -> Instant {
         self.last_byte_at
     }
 
-    async fn close(mut self, code: CloseCode) {
+    async fn close(&mut self, code: CloseCode) {
         let mut reason = BytesMut::with_capacity(2 + code.reason().len());
         reason.put_u16(code.code());
         reason.put_slice(code.reason().as_bytes());

@@ -1,5 +1,6 @@
 //! A feed with what it has given out, held against what it should.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
@@ -33,7 +34,7 @@ pub(crate) struct Given {
 impl Reader {
     /// Opens a feed, again and again until the store answers. `end` is where the mailbox ends.
     pub(crate) async fn open(
-        source: &Source,
+        source: &Arc<Source>,
         user: usize,
         mailbox: MailboxId,
         cursor: Option<Seq>,

@@ -44,7 +44,7 @@ pub(crate) struct World {
 
 /// One node.
 pub(crate) struct Node {
-    pub(crate) source: Source,
+    pub(crate) source: Arc<Source>,
     /// What the layer brings it.
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) metrics: Arc<Metrics>,
@@ -76,7 +76,7 @@ impl World {
             };
             let (events, heard) = mpsc::channel(QUEUE);
             let hub = HubHandle::start(surroundings, heard, &tracker, stop.clone());
-            let source = Source { hub, store: store.clone(), backend: Handle::current() };
+            let source = Arc::new(Source { hub, store: store.clone(), backend: Handle::current() });
             let (jobs, waiting) = mpsc::channel(QUEUE);
             tracker.spawn(write(store.committer(), waiting));
             Node { source, events, metrics, jobs }
