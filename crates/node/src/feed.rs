@@ -4,10 +4,13 @@
 //! queue overflows it attaches anew and pages again. What comes out is each entry after the cursor, once, in order.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use fail::fail_point;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use switchboard_protocol::{MailboxId, Seq};
 use switchboard_store::{Entry, Head, StoreError};
@@ -130,56 +133,63 @@ impl Feed {
     /// # Cancel safety
     /// Nothing is lost, and nothing begun is begun again.
     pub async fn next(&mut self) -> Step {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         loop {
-            match &mut self.work {
+            let step = match &mut self.work {
                 Some(Work::Wait(wait)) => {
-                    wait.await;
+                    ready!(wait.poll_unpin(context));
                     self.work = None;
+                    None
                 }
                 Some(Work::Page(page)) => {
-                    let result = page.await;
+                    let result = ready!(page.poll_unpin(context));
                     self.work = None;
-                    if let Some(step) = self.turn_page(result) {
-                        return step;
-                    }
+                    self.turn_page(result)
                 }
                 Some(Work::Attach(attach)) => {
-                    let result = attach.await;
+                    let result = ready!(attach.poll_unpin(context));
                     self.work = None;
                     match result {
                         Ok(attachment) => self.attachment = attachment,
                         Err(error) => self.wait(&error),
                     }
+                    None
                 }
-                None => {
-                    if let Some(step) = self.go_on().await {
-                        return step;
-                    }
-                }
+                None => ready!(self.poll_on(context)),
+            };
+            if let Some(step) = step {
+                return Poll::Ready(step);
             }
         }
     }
 
     /// With nothing under way: pages if the hub took over later than the cursor, else takes what it brings.
-    async fn go_on(&mut self) -> Option<Step> {
+    fn poll_on(&mut self, context: &mut Context<'_>) -> Poll<Option<Step>> {
         let Head { floor, last_seq: at, .. } = self.attachment.head;
         if self.cursor > at || self.cursor < floor {
-            return Some(self.reset(at));
+            return Poll::Ready(Some(self.reset(at)));
         }
         if self.cursor < at {
             let (source, mailbox, cursor) = (self.source.clone(), self.mailbox, self.cursor);
             let limit = PAGE.min(at.0 - cursor.0);
             self.work = Some(Work::Page(Box::pin(async move { source.page(mailbox, cursor, limit).await })));
-            return None;
+            return Poll::Ready(None);
         }
-        let mut items = match self.attachment.outlet().take().await {
-            Ok(Taken::Items(items)) => items,
-            Ok(Taken::Notices(notices)) => return Some(Step::Ephemeral(notices)),
+        Poll::Ready(match ready!(self.attachment.outlet().poll_take(context)) {
+            Ok(Taken::Items(items)) => self.go_on(items),
+            Ok(Taken::Notices(notices)) => Some(Step::Ephemeral(notices)),
             Err(Lagged) => {
                 self.attach_again(Duration::ZERO);
-                return None;
+                None
             }
-        };
+        })
+    }
+
+    /// With what the hub has brought.
+    fn go_on(&mut self, mut items: VecDeque<Item>) -> Option<Step> {
         // The first ones may have been paged.
         while items.front().is_some_and(|item| item.seq <= self.cursor) {
             items.pop_front();

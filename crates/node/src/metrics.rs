@@ -20,7 +20,8 @@ use switchboard_protocol::{CloseCode, ErrorCode, Timestamp};
 pub use self::labelled::Labelled;
 use self::process::Process;
 use self::sampled::Sampled;
-use crate::packet::{Origin, Way, frame_type};
+use crate::hub::Item;
+use crate::packet::{Way, frame_type};
 use crate::state::Node;
 
 /// Words for `transport`.
@@ -294,24 +295,30 @@ impl Metrics {
         self.frames_sent.of(frame_type(frame)).inc();
     }
 
-    /// Counts an entry that was written to a session, and how long its way took.
-    pub fn entry_sent(&self, frame: &str, origin: &Origin) {
-        let kind = frame_type(frame);
-        self.frames_sent.of(kind).inc();
-        if kind == "new_message" {
-            let from = if origin.way == Way::Paged { "store" } else { "live" };
-            self.messages_delivered.of(from).inc();
-        }
-        if let Some(accepted) = origin.accepted {
-            let way = match origin.way {
+    /// Counts entries that were written to a session, and how long their way took.
+    pub fn entries_sent(&self, items: &[Item]) {
+        let now = Timestamp::now();
+        let is_alike =
+            |a: &Item, b: &Item| a.origin.way == b.origin.way && frame_type(&a.frame) == frame_type(&b.frame);
+        // Each counter is every worker's: what is alike is counted at once.
+        for alike in items.chunk_by(is_alike) {
+            let (kind, way, n_alike) = (frame_type(&alike[0].frame), alike[0].origin.way, alike.len() as u64);
+            self.frames_sent.of(kind).inc_by(n_alike);
+            if kind == "new_message" {
+                let from = if way == Way::Paged { "store" } else { "live" };
+                self.messages_delivered.of(from).inc_by(n_alike);
+            }
+            let seconds = self.delivery_seconds.of(match way {
                 Way::Here => "here",
                 Way::Elsewhere => "elsewhere",
                 Way::Repaired | Way::Paged => "store",
-            };
-            // The clock of another node may be ahead of ours; one that is off by hours says nothing of the way.
-            let took = Duration::from_micros(u64::try_from(Timestamp::now().0 - accepted.0).unwrap_or(0));
-            if took < LONGEST_WAY {
-                self.delivery_seconds.of(way).observe(took.as_secs_f64());
+            });
+            for accepted in alike.iter().filter_map(|item| item.origin.accepted) {
+                // The clock of another node may be ahead of ours; one that is off by hours says nothing of the way.
+                let took = Duration::from_micros(u64::try_from(now.0 - accepted.0).unwrap_or(0));
+                if took < LONGEST_WAY {
+                    seconds.observe(took.as_secs_f64());
+                }
             }
         }
     }

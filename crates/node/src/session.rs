@@ -14,6 +14,7 @@ mod unread;
 mod watching;
 mod writers;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use self::watching::{Told, Watching};
 pub(crate) use self::writers::Writers;
 use crate::drain::Share;
 use crate::feed::{Feed, Step};
+use crate::hub::Item;
 use crate::metrics::OpenSession;
 use crate::packet::text;
 use crate::revocations::Lease;
@@ -90,6 +92,14 @@ enum Event {
     Time,
 }
 
+/// What is left to do of an event, and may take time.
+enum Next {
+    Nothing,
+    /// To forward these, when it is known that the credentials count.
+    Confirm(VecDeque<Item>),
+    Take(Inbound),
+}
+
 impl<T: Transport> Session<T> {
     /// Serves the client to the end, and says goodbye.
     pub async fn run(&mut self) {
@@ -122,29 +132,36 @@ impl<T: Transport> Session<T> {
                 inbound = self.transport.receive(), if reads => Event::Inbound(inbound),
                 () = &mut timer => Event::Time,
             };
-            match event {
-                Event::Drained if self.leaves_at.is_some() => return Err(CloseCode::Restart),
-                Event::Drained => {
+            let next = match event {
+                Event::Drained if self.leaves_at.is_none() => {
                     drained.set(node.drain.is_cut());
-                    self.tell()?;
+                    self.tell()?
                 }
-                Event::Revoked => return Err(CloseCode::Revoked),
-                Event::Step(step) => {
-                    if matches!(step, Step::Items(_)) && !self.lease.is_confirmed() {
-                        Box::pin(self.confirm()).await?;
-                    }
-                    self.forward(step)?;
+                event => self.on(event)?,
+            };
+            match next {
+                Next::Nothing => {}
+                Next::Confirm(items) => {
+                    Box::pin(self.confirm()).await?;
+                    self.forward_items(items)?;
                 }
-                Event::Presence(told) => self.pass_on_presence(told)?,
-                Event::Answer(answer) => self.answer(answer)?,
-                Event::Inbound(inbound) => Box::pin(self.take(inbound)).await?,
-                Event::Time => {
-                    if let Some(inbound) = self.on_time()? {
-                        Box::pin(self.take(inbound)).await?;
-                    }
-                }
+                Next::Take(inbound) => Box::pin(self.take(inbound)).await?,
             }
         }
+    }
+
+    fn on(&mut self, event: Event) -> Result<Next, CloseCode> {
+        match event {
+            Event::Drained => return Err(CloseCode::Restart),
+            Event::Revoked => return Err(CloseCode::Revoked),
+            Event::Step(Step::Items(items)) if !self.lease.is_confirmed() => return Ok(Next::Confirm(items)),
+            Event::Step(step) => self.forward(step)?,
+            Event::Presence(told) => self.pass_on_presence(told)?,
+            Event::Answer(answer) => self.answer(answer)?,
+            Event::Inbound(inbound) => return Ok(Next::Take(inbound)),
+            Event::Time => return Ok(self.on_time()?.map_or(Next::Nothing, Next::Take)),
+        }
+        Ok(Next::Nothing)
     }
 
     /// When there is something to do that nothing but the time tells of.
@@ -155,9 +172,10 @@ impl<T: Transport> Session<T> {
     }
 
     /// Tells the client when it is to connect elsewhere. It is served until then.
-    fn tell(&mut self) -> Result<(), CloseCode> {
+    fn tell(&mut self) -> Result<Next, CloseCode> {
         self.leaves_at = Some(self.node.drain.leaves_at(self.share));
-        self.say(&self.node.drain.reconnect(self.share))
+        self.say(&self.node.drain.reconnect(self.share))?;
+        Ok(Next::Nothing)
     }
 
     /// Writes what was pushed, at once if the client takes it.

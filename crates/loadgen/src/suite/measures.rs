@@ -69,10 +69,21 @@ pub(crate) async fn half_rate(stage: &Stage<'_>, results: &mut Results) -> anyho
     Ok((rate / 2.0).max(1.0))
 }
 
+/// Brings a new server to where one is that has been used: it writes its log over files of before. To make one of those
+/// takes tens of milliseconds, in which nothing is committed.
+pub(crate) async fn settle(site: &Site, stage: &Stage<'_>, rate: f64) -> anyhow::Result<()> {
+    stage.flood().await?;
+    site.sql("CHECKPOINT").await?;
+    // After it each page is written whole once.
+    stage.run(rate).await?;
+    Ok(())
+}
+
 /// Latencies at two rates.
 pub(crate) async fn latency(site: &Site, results: &mut Results, n_runs: usize) -> anyhow::Result<()> {
     site.with(Ground::Shared, 2, USERS, async |stage| {
         let half = half_rate(stage, results).await?;
+        settle(site, stage, half).await?;
         for _ in 0..n_runs {
             let low = stage.run(300.0).await?;
             results.record("low_p50", low.number("/delivery_ms/p50")?);

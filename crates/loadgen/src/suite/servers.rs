@@ -16,13 +16,14 @@ use tokio::net::TcpStream;
 use super::processes::{Process, free_port, on_path, output};
 
 /// What `docker-compose.yml` sets: durable, and room for many small commits between checkpoints.
-const POSTGRES: [&str; 7] = [
+const POSTGRES: [&str; 8] = [
     "fsync=on",
     "synchronous_commit=on",
     "full_page_writes=on",
     "max_connections=200",
     "shared_buffers=512MB",
     "max_wal_size=4GB",
+    "min_wal_size=4GB",
     "checkpoint_timeout=15min",
 ];
 /// The same of Redis: nothing is kept, and a burst does not cut a node off.

@@ -230,12 +230,12 @@ impl EventStream {
         let confirmed = timeout(CONFIRM_WAIT, self.lease.confirmed()).await;
         confirmed.map_err(|_elapsed| CloseCode::TryLater)?.map_err(|_have_ended| CloseCode::Revoked)?;
         match step {
-            Ok(Step::Items(items)) => {
+            Ok(Step::Items(mut items)) => {
                 let mut chunk = String::new();
                 self.record.frames_out += items.len() as u64;
+                self.node.metrics.entries_sent(items.make_contiguous());
                 for item in items {
                     let _written = delivery(item.origin.trace.as_deref());
-                    self.node.metrics.entry_sent(&item.frame, &item.origin);
                     chunk.push_str(&format!("id: {}-{}\ndata: {}\n\n", item.seq, self.epoch, item.frame));
                     if !self.writers.is_empty()
                         && let Some(writer) = author(&item.frame)

@@ -75,7 +75,9 @@ fn spawn<T: Transport + 'static>(
     // What is needed to begin is not kept room for while the session lasts.
     let beginning = Box::pin(async move { session::begin(node, transport.await?, opening, place).await });
     rt::spawn(sessions.track_future(async move {
-        if let Some(mut session) = beginning.await {
+        // Where it is, since to move it would need room for two.
+        let mut session = beginning.await;
+        if let Some(session) = &mut session {
             session.run().await;
         }
         drop(permit);

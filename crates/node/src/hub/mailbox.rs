@@ -27,6 +27,8 @@ pub(super) struct Mailbox {
     known: Seq,
     /// What came too early.
     held: BTreeMap<Seq, Packet>,
+    /// What is in order and not handed over.
+    ready: Vec<Item>,
     /// Whether a reading or a timer of the shard is about to close the gap.
     pub(super) repairing: bool,
 }
@@ -43,7 +45,7 @@ pub(super) enum Accepted {
 }
 
 impl Mailbox {
-    /// Takes a packet that arrived.
+    /// Takes a packet that arrived. What can go to the sessions waits for [`Mailbox::hand_over`].
     pub(super) fn accept(&mut self, packet: Packet) -> Accepted {
         self.known = self.known.max(packet.seq);
         match self.last {
@@ -75,7 +77,19 @@ impl Mailbox {
             self.last = Some(at);
             self.held = self.held.split_off(&at.next());
             self.release();
+            self.hand_over();
         }
+    }
+
+    /// Whether anything waits to be handed over.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Hands over what is in order: all at once, so that a session is woken once and writes once.
+    pub(super) fn hand_over(&mut self) {
+        let ready = std::mem::take(&mut self.ready);
+        self.sessions.retain(|outlet| outlet.push(&ready));
     }
 
     /// Lets a session in. Gives the position after which everything will come to it.
@@ -136,6 +150,7 @@ impl Mailbox {
             self.last = Some(Seq(first.0 - 1));
             self.release();
         }
+        self.hand_over();
     }
 
     fn forget(&mut self) {
@@ -155,8 +170,7 @@ impl Mailbox {
 
     fn forward(&mut self, packet: Packet) {
         self.last = Some(packet.seq);
-        let item = Item::from(packet);
-        self.sessions.retain(|outlet| outlet.push(item.clone()));
+        self.ready.push(Item::from(packet));
     }
 }
 

@@ -1,7 +1,6 @@
 //! A session's live queue: the hub puts packets in on its runtime, the session takes them out on its worker.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -82,22 +81,22 @@ impl Outlet {
         Self { limit, state: Mutex::default(), metrics }
     }
 
-    /// Adds an item. Whether the outlet takes more.
-    pub(super) fn push(&self, item: Item) -> bool {
+    /// Adds items. Whether the outlet takes more.
+    pub(super) fn push(&self, items: &[Item]) -> bool {
         let mut state = self.lock();
         if state.lagged || state.closed {
             return false;
         }
-        if !state.notices.is_empty()
-            && let Some(author) = author(&item.frame)
-        {
-            // They come after it, and would say that its author writes on.
-            state.notices.retain(|notice| notice.writer() != Some(author));
+        if !state.notices.is_empty() {
+            // They come after these, and would say that an author writes on.
+            for author in items.iter().filter_map(|item| author(&item.frame)) {
+                state.notices.retain(|notice| notice.writer() != Some(author));
+            }
         }
-        let bytes = item.frame.len() + ITEM_BYTES;
+        let bytes: usize = items.iter().map(|item| item.frame.len() + ITEM_BYTES).sum();
         state.bytes += bytes;
         self.metrics.hub_queue_bytes.inc_by(bytes as i64);
-        state.items.push_back(item);
+        state.items.extend(items.iter().cloned());
         if state.bytes > self.limit && !sabotaged!("unbounded_queue") {
             self.metrics.drops.of("session_full").inc();
             self.let_go(&mut state);
@@ -158,19 +157,11 @@ impl Outlet {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for items or notices, and takes all there are of one or the other.
+    /// Waits for items or notices, and takes all there are of one or the other. One session takes, so there is one waker.
     ///
     /// # Errors
     /// [`Lagged`], then and ever after.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost.
-    pub(crate) async fn take(&self) -> Result<Taken, Lagged> {
-        poll_fn(|context| self.poll_take(context)).await
-    }
-
-    /// One session takes, so there is one waker.
-    fn poll_take(&self, context: &mut Context<'_>) -> Poll<Result<Taken, Lagged>> {
+    pub(crate) fn poll_take(&self, context: &Context<'_>) -> Poll<Result<Taken, Lagged>> {
         let mut state = self.lock();
         if state.lagged {
             return Poll::Ready(Err(Lagged));
@@ -199,6 +190,13 @@ fn wake(mut state: MutexGuard<'_, State>) {
 }
 
 #[cfg(test)]
+impl Outlet {
+    pub(super) async fn take(&self) -> Result<Taken, Lagged> {
+        std::future::poll_fn(|context| self.poll_take(context)).await
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::ephemeral::{Word, notice};
@@ -216,11 +214,11 @@ mod tests {
     async fn an_overflow_lets_go_and_says_so() {
         let metrics = Arc::new(Metrics::default());
         let outlet = Outlet::new(1200, Arc::clone(&metrics));
-        assert!((1..=6).all(|seq| outlet.push(item(seq))));
+        assert!((1..=6).all(|seq| outlet.push(&[item(seq)])));
         assert_eq!(metrics.hub_queue_bytes.get(), 6 * 196);
         let Taken::Items(items) = outlet.take().await.unwrap() else { panic!("there are entries") };
         assert_eq!(items.len(), 6);
-        assert_eq!((7..=20).filter(|seq| outlet.push(item(*seq))).count(), 6);
+        assert_eq!((7..=20).filter(|seq| outlet.push(&[item(*seq)])).count(), 6);
         assert_eq!(outlet.take().await, Err(Lagged));
         assert_eq!((metrics.hub_queue_bytes.get(), metrics.drops.of("session_full").get()), (0, 1));
         assert_eq!(outlet.state.lock().unwrap().items.capacity(), 0);
@@ -247,7 +245,7 @@ mod tests {
         }
         assert_eq!(metrics.drops.of("ephemeral").get(), 1, "one writer too many");
         outlet.tell(&notice(1, 1, false));
-        outlet.push(item(1));
+        outlet.push(&[item(1)]);
         assert!(matches!(outlet.take().await, Ok(Taken::Items(_))));
         let waiting = notices(&outlet).await;
         assert_eq!((waiting.len(), waiting[0], waiting[NOTICES - 1]), (NOTICES, (2, true), (1, false)));
@@ -261,7 +259,7 @@ mod tests {
         for (conversation, user) in [(1, 2), (1, 3), (2, 2)] {
             outlet.tell(&notice(conversation, user, true));
         }
-        outlet.push(message);
+        outlet.push(&[message]);
         assert!(matches!(outlet.take().await, Ok(Taken::Items(_))));
         assert_eq!(notices(&outlet).await, [(3, true), (2, true)]);
     }
@@ -271,10 +269,10 @@ mod tests {
         let metrics = Arc::new(Metrics::default());
         let outlet = Outlet::new(4_000, Arc::clone(&metrics));
         for seq in 1..=5 {
-            outlet.push(item(seq));
+            outlet.push(&[item(seq)]);
         }
         outlet.tell(&notice(1, 2, true));
-        outlet.push(item(6));
+        outlet.push(&[item(6)]);
         outlet.tell(&notice(1, 3, true));
         assert_eq!(metrics.drops.of("ephemeral").get(), 1);
         assert!(matches!(outlet.take().await, Ok(Taken::Items(items)) if items.len() == 6));

@@ -156,11 +156,7 @@ impl Shard {
             Command::Head { mailbox, reply } => {
                 self.requests.entry(mailbox).or_default().push(Request { outlet: None, reply });
             }
-            Command::Deliver(packets) => {
-                for packet in packets {
-                    self.deliver(packet);
-                }
-            }
+            Command::Deliver(packets) => self.deliver(packets),
             Command::Tell(notices) => self.tell(&notices),
             Command::Sweep => (0..SLICES).for_each(|slice| self.sweep(slice)),
         }
@@ -196,22 +192,32 @@ impl Shard {
         }
     }
 
-    fn deliver(&mut self, packet: Packet) {
-        let id = packet.mailbox;
-        let metrics = &self.surroundings.metrics;
-        let Some(place) = self.places[slice_of(id)].get_mut(&id) else {
-            return;
-        };
-        if place.idle_since.is_some() {
-            return;
+    /// Takes packets that belong together, and hands over at their end what they brought.
+    fn deliver(&mut self, packets: Vec<Packet>) {
+        let mut ready = Vec::new();
+        for packet in packets {
+            let id = packet.mailbox;
+            let Some(place) = self.places[slice_of(id)].get_mut(&id).filter(|it| it.idle_since.is_none())
+            else {
+                continue;
+            };
+            let was_ready = place.mailbox.is_ready();
+            let outcome = match place.mailbox.accept(packet) {
+                Accepted::Forwarded => "forwarded",
+                Accepted::Duplicate => "duplicate",
+                Accepted::Early => "early",
+            };
+            if !was_ready && place.mailbox.is_ready() {
+                ready.push(id);
+            }
+            self.surroundings.metrics.hub_packets.of(outcome).inc();
+            self.watch_gap(id, REORDER_WAIT, Some("later_entry"));
         }
-        let outcome = match place.mailbox.accept(packet) {
-            Accepted::Forwarded => "forwarded",
-            Accepted::Duplicate => "duplicate",
-            Accepted::Early => "early",
-        };
-        metrics.hub_packets.of(outcome).inc();
-        self.watch_gap(id, REORDER_WAIT, Some("later_entry"));
+        for id in ready {
+            if let Some(place) = self.places[slice_of(id)].get_mut(&id) {
+                place.mailbox.hand_over();
+            }
+        }
     }
 
     /// Past all order, to who is here now.

@@ -57,7 +57,7 @@ impl<T: Transport> Session<T> {
     }
 
     /// In one write, if the client takes it.
-    fn forward_items(&mut self, items: VecDeque<Item>) -> Result<(), CloseCode> {
+    pub(super) fn forward_items(&mut self, items: VecDeque<Item>) -> Result<(), CloseCode> {
         let traces = items.iter().filter_map(|item| item.origin.trace.as_deref());
         let until_written: Vec<Span> = traces.map(|trace| delivery(Some(trace))).collect();
         for item in &items {
@@ -71,8 +71,8 @@ impl<T: Transport> Session<T> {
 
     /// All that was said is written.
     pub(super) fn count_written(&mut self) {
-        if let Some(Unwritten { items, .. }) = self.unwritten.take() {
-            items.iter().for_each(|item| self.node.metrics.entry_sent(&item.frame, &item.origin));
+        if let Some(Unwritten { mut items, .. }) = self.unwritten.take() {
+            self.node.metrics.entries_sent(items.make_contiguous());
         }
     }
 

@@ -104,7 +104,7 @@ pub(super) struct Requests {
 /// A count on its way. It sees what stands before it, and nothing that stands behind it.
 enum Count {
     /// The writes before it have no outcome yet.
-    Waits(Origin),
+    Waits(Box<Origin>),
     /// It is being read.
     Reads,
 }
@@ -145,7 +145,7 @@ impl Requests {
                 if let Err(wait) = self.node.limits.check_request(self.who.user) {
                     return Taken::answered(refusal(origin, &commands::too_fast("too many questions", wait)));
                 }
-                self.count = Some(Count::Waits(origin));
+                self.count = Some(Count::Waits(Box::new(origin)));
                 self.count_if_settled();
                 Taken::Accepted
             }
@@ -222,7 +222,7 @@ impl Requests {
         {
             self.count = Some(Count::Reads);
             let (hub, mailbox) = (self.node.source.hub.clone(), self.who.mailbox);
-            self.wait_for(origin, WaitsFor::Head(Box::pin(async move { hub.head(mailbox).await })));
+            self.wait_for(*origin, WaitsFor::Head(Box::pin(async move { hub.head(mailbox).await })));
         }
     }
 

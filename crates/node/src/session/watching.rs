@@ -31,7 +31,7 @@ pub(super) struct Watching {
     user: UserId,
     seat: Seat,
     /// As soon as anybody is watched.
-    watch: Option<Watch>,
+    watch: Option<Box<Watch>>,
     /// Whom the client asked for, where there was room for them.
     asked: Vec<UserId>,
     /// Whom it asks for in their place: the next look is for them.
@@ -92,7 +92,7 @@ impl Watching {
     /// The client asks for these, in place of those before, also of those whom it has asked for and not been told of. Gives
     /// the refusal, if the node has no room for them.
     pub(super) fn watch(&mut self, users: Vec<UserId>, request_id: Option<RequestId>) -> Option<ServerFrame> {
-        if !self.node.presence.has_room(self.watch.as_ref().map_or(0, Watch::n_users), users.len()) {
+        if !self.node.presence.has_room(self.watch.as_ref().map_or(0, |watch| watch.n_users()), users.len()) {
             return Some(refusal(request_id));
         }
         if users.is_empty() {
@@ -156,7 +156,7 @@ impl Watching {
             Some(wanted) => {
                 let Wanted { users, request_id } = *wanted;
                 let watch = self.watch.take();
-                let mut watch = watch.unwrap_or_else(|| self.node.presence.join());
+                let mut watch = watch.unwrap_or_else(|| Box::new(self.node.presence.join()));
                 let has_room = watch.begin(allowed, &users);
                 if has_room {
                     self.asked = users;

@@ -40,16 +40,39 @@ impl DirectWebSocket {
     }
 
     /// Reads once. False at the end.
-    async fn read(&mut self) -> io::Result<bool> {
-        poll_fn(|context| {
-            let mut space = [MaybeUninit::uninit(); CHUNK];
-            let mut chunk = ReadBuf::uninit(&mut space);
-            ready!(Pin::new(&mut self.io).poll_read(context, &mut chunk))?;
-            self.last_byte_at = Instant::now();
-            self.input.put(chunk.filled());
-            Poll::Ready(Ok(!chunk.filled().is_empty()))
-        })
-        .await
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut space = [MaybeUninit::uninit(); CHUNK];
+        let mut chunk = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.io).poll_read(context, &mut chunk))?;
+        self.last_byte_at = Instant::now();
+        self.input.put(chunk.filled());
+        Poll::Ready(Ok(!chunk.filled().is_empty()))
+    }
+
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Inbound> {
+        // A pong that is owed.
+        if let Err(code) = ready!(self.poll_flush(context)) {
+            return Poll::Ready(Inbound::End(code));
+        }
+        loop {
+            return Poll::Ready(match self.input.next() {
+                Ok(Some(Message::Text(text))) => Inbound::Text(text),
+                Ok(Some(Message::Binary)) => Inbound::Binary,
+                Ok(Some(Message::Ping(payload))) => {
+                    self.output.push(Opcode::Pong, payload);
+                    // Answered with what is written next, so that this can be given up at any time.
+                    Inbound::Nothing
+                }
+                Ok(Some(Message::Pong)) => Inbound::Nothing,
+                Ok(Some(Message::Close)) => Inbound::End(CloseCode::Normal),
+                Ok(Some(Message::Fragment)) => continue,
+                Ok(None) => match ready!(self.poll_read(context)) {
+                    Ok(true) => continue,
+                    Ok(false) | Err(_) => Inbound::End(CloseCode::Normal),
+                },
+                Err(code) => Inbound::End(code),
+            });
+        }
     }
 
     /// Writes all there is.
@@ -91,29 +114,7 @@ impl DirectWebSocket {
 
 impl Transport for DirectWebSocket {
     async fn receive(&mut self) -> Inbound {
-        // A pong that is owed.
-        if let Err(code) = self.flush().await {
-            return Inbound::End(code);
-        }
-        loop {
-            match self.input.next() {
-                Ok(Some(Message::Text(text))) => return Inbound::Text(text),
-                Ok(Some(Message::Binary)) => return Inbound::Binary,
-                Ok(Some(Message::Ping(payload))) => {
-                    self.output.push(Opcode::Pong, payload);
-                    // Answered at the next call, so that this one can be given up at any time.
-                    return Inbound::Nothing;
-                }
-                Ok(Some(Message::Pong)) => return Inbound::Nothing,
-                Ok(Some(Message::Close)) => return Inbound::End(CloseCode::Normal),
-                Ok(Some(Message::Fragment)) => {}
-                Ok(None) => match self.read().await {
-                    Ok(true) => {}
-                    Ok(false) | Err(_) => return Inbound::End(CloseCode::Normal),
-                },
-                Err(code) => return Inbound::End(code),
-            }
-        }
+        poll_fn(|context| self.poll_receive(context)).await
     }
 
     fn push(&mut self, frame: ByteString) {

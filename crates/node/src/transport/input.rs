@@ -17,7 +17,7 @@ pub(super) struct Input {
     /// Bytes that the gate has let through, and that are no whole frame yet.
     bytes: BytesMut,
     /// The fragments of the message under way.
-    fragments: Option<Fragments>,
+    fragments: Option<Box<Fragments>>,
 }
 
 struct Fragments {
@@ -96,9 +96,10 @@ impl Input {
         let is_text = matches!(item, Item::FirstText(_));
         let (Item::FirstText(bytes) | Item::FirstBinary(bytes) | Item::Continue(bytes) | Item::Last(bytes)) =
             item;
-        let fragments = self.fragments.get_or_insert_with(|| Fragments { is_text, bytes: BytesMut::new() });
+        let fragments =
+            self.fragments.get_or_insert_with(|| Box::new(Fragments { is_text, bytes: BytesMut::new() }));
         fragments.bytes.extend_from_slice(&bytes);
-        match self.fragments.take_if(|_| is_last) {
+        match self.fragments.take_if(|_| is_last).map(|fragments| *fragments) {
             Some(Fragments { is_text: true, bytes }) => Ok(Message::Text(text(bytes.freeze())?)),
             Some(_) => Ok(Message::Binary),
             None => Ok(Message::Fragment),

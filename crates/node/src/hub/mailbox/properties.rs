@@ -222,6 +222,7 @@ impl World {
 
     fn arrive(&mut self, seq: i64) {
         self.mailbox.accept(packet(seq));
+        self.mailbox.hand_over();
     }
 
     /// As a shard does with a head.

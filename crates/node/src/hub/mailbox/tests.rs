@@ -27,6 +27,13 @@ fn attached(at: i64) -> (Mailbox, Arc<Outlet>) {
     (mailbox, outlet)
 }
 
+/// Takes a packet as a shard does that has one.
+fn accept(mailbox: &mut Mailbox, packet: Packet) -> Accepted {
+    let accepted = mailbox.accept(packet);
+    mailbox.hand_over();
+    accepted
+}
+
 async fn taken(outlet: &Outlet) -> Vec<i64> {
     match outlet.take().await.unwrap() {
         Taken::Items(items) => items.iter().map(|item| item.seq.0).collect(),
@@ -40,9 +47,9 @@ async fn loss_repetition_and_reordering_are_put_right() {
     let arrivals = [5, 4, 4, 7, 5, 8, 3];
     use Accepted::{Duplicate, Early, Forwarded};
     let expected = [Early, Forwarded, Duplicate, Early, Duplicate, Early, Duplicate];
-    assert_eq!(arrivals.map(|seq| mailbox.accept(packet(seq))), expected);
+    assert_eq!(arrivals.map(|seq| accept(&mut mailbox, packet(seq))), expected);
     assert_eq!(mailbox.gap(), Some((Seq(5), Seq(8))));
-    mailbox.accept(packet(6));
+    accept(&mut mailbox, packet(6));
     assert_eq!(mailbox.gap(), None);
     assert_eq!(taken(&outlet).await, [4, 5, 6, 7, 8]);
 }
@@ -51,12 +58,12 @@ async fn loss_repetition_and_reordering_are_put_right() {
 async fn what_arrives_during_attach_is_not_lost() {
     let (mut mailbox, outlet) = (Mailbox::default(), outlet());
     for seq in [6, 4, 5] {
-        assert_eq!(mailbox.accept(packet(seq)), Accepted::Early);
+        assert_eq!(accept(&mut mailbox, packet(seq)), Accepted::Early);
     }
     mailbox.observe(&head(4), None);
     // 5 and 6 were forwarded before the session was in: it pages up to 6.
     assert_eq!(mailbox.join(Arc::clone(&outlet), &head(4)), Seq(6));
-    mailbox.accept(packet(7));
+    accept(&mut mailbox, packet(7));
     assert_eq!(taken(&outlet).await, [7]);
 }
 
@@ -66,7 +73,7 @@ async fn a_head_shows_a_gap_or_a_loss() {
     mailbox.observe(&head(5), Some(Seq(3)));
     assert_eq!(mailbox.gap(), Some((Seq(3), Seq(5))));
     // An old answer says nothing; one below what was known when it was asked for does.
-    mailbox.accept(packet(4));
+    accept(&mut mailbox, packet(4));
     mailbox.observe(&head(3), Some(Seq(3)));
     assert_eq!(taken(&outlet).await, [4]);
     mailbox.observe(&head(3), Some(Seq(4)));
@@ -87,7 +94,7 @@ async fn a_session_that_finds_the_store_set_back_is_served() {
         mailbox.observe(&head(90), before);
         assert_eq!(mailbox.join(Arc::clone(&outlet), &head(90)), Seq(90));
         for seq in 91..=110 {
-            assert_eq!(mailbox.accept(packet(seq)), Accepted::Forwarded);
+            assert_eq!(accept(&mut mailbox, packet(seq)), Accepted::Forwarded);
         }
         assert_eq!(taken(&outlet).await, (91..=110).collect::<Vec<_>>());
     }
@@ -96,9 +103,9 @@ async fn a_session_that_finds_the_store_set_back_is_served() {
 #[tokio::test]
 async fn what_the_store_does_not_have_is_not_waited_for() {
     let (mut mailbox, outlet) = attached(3);
-    mailbox.accept(packet(9));
+    accept(&mut mailbox, packet(9));
     mailbox.disbelieve(Seq(9));
     assert_eq!(mailbox.gap(), None);
-    mailbox.accept(packet(4));
+    accept(&mut mailbox, packet(4));
     assert_eq!(taken(&outlet).await, [4]);
 }

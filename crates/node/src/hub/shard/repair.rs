@@ -83,6 +83,7 @@ impl Shard {
                         self.surroundings.metrics.hub_repaired.inc();
                     }
                 }
+                place.mailbox.hand_over();
                 place.mailbox.disbelieve(asked);
                 // There was progress, or there is no gap any more.
                 self.watch_gap(id, Duration::ZERO, None);
