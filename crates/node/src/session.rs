@@ -70,7 +70,7 @@ pub struct Session<T> {
     /// What is being written, if there are entries in it.
     unwritten: Option<Unwritten>,
     /// Counts it for as long as it lasts.
-    open: Option<OpenSession>,
+    _open: OpenSession,
 }
 
 /// The pings, and whether anything comes in answer.
@@ -105,8 +105,6 @@ impl<T: Transport> Session<T> {
     pub async fn run(&mut self) {
         let Err(code) = self.serve().await;
         Box::pin(self.finish(code)).await;
-        self.record.ends(code);
-        self.node.metrics.sessions_closed.of(code.reason()).inc();
     }
 
     /// Ends with the reason why.
@@ -291,5 +289,7 @@ impl<T: Transport> Session<T> {
             let _gone = tokio::time::timeout(GOODBYE, self.transport.flush()).await;
         }
         self.transport.close(code).await;
+        self.record.ends(code);
+        self.node.metrics.sessions_closed.of(code.reason()).inc();
     }
 }

@@ -17,6 +17,7 @@ use crate::drain::Share;
 use crate::feed::Feed;
 use crate::http::caller::time_until;
 use crate::limits::HandshakePlace;
+use crate::metrics::OpenSession;
 use crate::packet::text;
 use crate::revocations::Lease;
 use crate::state::Node;
@@ -50,10 +51,12 @@ pub async fn begin<T: Transport>(
     drop(place);
     let code = match opened {
         Some(Ok((feed, head))) => {
-            let welcome = text(&welcome(&node, &record, &opening.account, feed.begin(), head.unread)).ok()?;
-            let mut session = Session::new(node, record, transport, opening, feed, &head);
-            session.open = Some(open);
-            session.say_text(welcome);
+            let welcome = welcome(&node, &record, &opening.account, feed.begin(), head.unread);
+            let mut session = Session::new(node, record, transport, opening, feed, &head, open);
+            if let Err(code) = session.say(&welcome) {
+                session.finish(code).await;
+                return None;
+            }
             return Some(session);
         }
         Some(Err(error)) => {
@@ -113,7 +116,15 @@ pub(crate) fn welcome(
 }
 
 impl<T: Transport> Session<T> {
-    fn new(node: Arc<Node>, record: Record, transport: T, opening: Opening, feed: Feed, head: &Head) -> Self {
+    fn new(
+        node: Arc<Node>,
+        record: Record,
+        transport: T,
+        opening: Opening,
+        feed: Feed,
+        head: &Head,
+        open: OpenSession,
+    ) -> Self {
         let Opening { account, expires_at, lease, .. } = opening;
         let now = Instant::now();
         Self {
@@ -134,7 +145,7 @@ impl<T: Transport> Session<T> {
             expiry: now + time_until(expires_at).min(Duration::from_secs(86_400 * 365 * 30)),
             pause: None,
             unwritten: None,
-            open: None,
+            _open: open,
         }
     }
 }
