@@ -50,7 +50,7 @@ pub struct Session<T> {
     node: Arc<Node>,
     record: Record,
     transport: T,
-    epoch: String,
+    epoch: Box<str>,
     feed: Feed,
     requests: Requests,
     notices: UnreadNotices,
@@ -121,21 +121,23 @@ impl<T: Transport> Session<T> {
                 timer.as_mut().reset(due);
             }
             let reads = self.pause.is_none() && self.requests.take_more();
-            let event = tokio::select! {
-                () = &mut drained => Event::Drained,
-                () = &mut revoked => Event::Revoked,
-                step = self.feed.next() => Event::Step(step),
-                told = self.watching.next() => Event::Presence(told),
-                answer = self.requests.answer() => Event::Answer(answer),
-                inbound = self.transport.receive(), if reads => Event::Inbound(inbound),
-                () = &mut timer => Event::Time,
-            };
-            let next = match event {
-                Event::Drained if self.leaves_at.is_none() => {
+            // In a block, so that no room is kept for the event while what it left to do is done.
+            let next = {
+                let event = tokio::select! {
+                    () = &mut drained => Event::Drained,
+                    () = &mut revoked => Event::Revoked,
+                    step = self.feed.next() => Event::Step(step),
+                    told = self.watching.next() => Event::Presence(told),
+                    answer = self.requests.answer() => Event::Answer(answer),
+                    inbound = self.transport.receive(), if reads => Event::Inbound(inbound),
+                    () = &mut timer => Event::Time,
+                };
+                if matches!(event, Event::Drained) && self.leaves_at.is_none() {
                     drained.set(node.drain.is_cut());
                     self.tell()?
+                } else {
+                    self.on(event)?
                 }
-                event => self.on(event)?,
             };
             match next {
                 Next::Nothing => {}

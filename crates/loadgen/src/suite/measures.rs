@@ -17,6 +17,9 @@ const CROWDS: [u64; 6] = [100, 500, 2_000, 5_000, 10_000, 15_000];
 /// What the target names.
 const CROWD: u64 = 10_000;
 
+/// Half of the messages a second that the first target names.
+const HALF_OF_WHAT_IS_ASKED: f64 = 7_000.0;
+
 /// What a message cost, in microseconds of CPU.
 pub(crate) struct Cost {
     pub(crate) nodes: f64,
@@ -79,7 +82,7 @@ pub(crate) async fn settle(site: &Site, stage: &Stage<'_>, rate: f64) -> anyhow:
     Ok(())
 }
 
-/// Latencies at two rates.
+/// Latencies at three rates.
 pub(crate) async fn latency(site: &Site, results: &mut Results, n_runs: usize) -> anyhow::Result<()> {
     site.with(Ground::Shared, 2, USERS, async |stage| {
         let half = half_rate(stage, results).await?;
@@ -88,10 +91,13 @@ pub(crate) async fn latency(site: &Site, results: &mut Results, n_runs: usize) -
             let low = stage.run(300.0).await?;
             results.record("low_p50", low.number("/delivery_ms/p50")?);
             results.record("low_p99", low.number("/delivery_ms/p99")?);
+            let middle = stage.run(HALF_OF_WHAT_IS_ASKED).await?;
+            results.record("middle_p99", middle.number("/delivery_ms/p99")?);
             let high = stage.run(half).await?;
             results.record("half_p99", high.number("/delivery_ms/p99")?);
-            check(&low, results)?;
-            check(&high, results)?;
+            for reading in [low, middle, high] {
+                check(&reading, results)?;
+            }
         }
         Ok(())
     })

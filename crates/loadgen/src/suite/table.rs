@@ -14,7 +14,7 @@ use super::statistics::Spread;
 pub(crate) enum Measure {
     /// The highest rate of two nodes, and what a message costs there
     Rate,
-    /// Latency at 300 messages a second, and at half the highest rate
+    /// Latency at 300 and 7,000 messages a second, and at half the highest rate
     Latency,
     /// Memory of 10,000 connections
     Memory,
@@ -84,6 +84,7 @@ pub(crate) const TARGETS: &[Target] = &[
     row("duplicates", Rate, "doubled", "messages", AtMost(0.0)),
     row("low_p50", Latency, "deliver latency at 300 messages/s, p50", "ms", AtMost(1.5)),
     row("low_p99", Latency, "deliver latency at 300 messages/s, p99", "ms", AtMost(5.0)),
+    row("middle_p99", Latency, "deliver latency at 7,000 messages/s, p99", "ms", AtMost(15.0)),
     row("half_p99", Latency, "deliver latency at half the highest rate, p99", "ms", AtMost(15.0)),
     row("memory_idle", Memory, "memory a connection, 10,000 on one node, idle", "KiB", AtMost(4.0)),
     row("memory_busy", Memory, "memory a connection after 200 frames in and as many out", "KiB", AtMost(4.0)),

@@ -91,7 +91,7 @@ struct Gap {
 pub(super) struct Shard {
     surroundings: Surroundings,
     /// By slice of the sweep.
-    places: [HashMap<MailboxId, Place>; SLICES],
+    places: [HashMap<MailboxId, Box<Place>>; SLICES],
     requests: HashMap<MailboxId, Vec<Request>>,
     reading_requests: bool,
     /// Whether a reading of the slice is under way, and whether it was asked for again since.
@@ -176,13 +176,13 @@ impl Shard {
                 let _confirmed = timeout(SUBSCRIBE_WAIT, layer.subscribe(&wanted)).await;
                 Done::Subscribed(id)
             }));
-            Place {
+            Box::new(Place {
                 mailbox: Mailbox::default(),
                 channel,
                 subscribing: (!is_late).then(Vec::new),
                 attaching: 0,
                 idle_since: None,
-            }
+            })
         });
         place.attaching += 1;
         place.idle_since = None;

@@ -132,7 +132,7 @@ impl<T: Transport> Session<T> {
             transport,
             feed,
             lease,
-            epoch: account.epoch,
+            epoch: account.epoch.into_boxed_str(),
             requests: Requests::new(Arc::clone(&node), Actor { user: account.id, mailbox: account.mailbox }),
             notices: UnreadNotices::new(head),
             writers: Writers::default(),

@@ -17,7 +17,7 @@ use crate::transport::Transport;
 /// Entries that are on their way to the client: counted, and their traces ended, when they are written.
 pub(super) struct Unwritten {
     items: VecDeque<Item>,
-    _until_written: Vec<Span>,
+    _until_written: Box<[Span]>,
 }
 
 impl<T: Transport> Session<T> {
@@ -49,7 +49,7 @@ impl<T: Transport> Session<T> {
             }
             Step::Reset(cursor) => {
                 self.notices.reset(cursor);
-                let epoch = self.epoch.clone();
+                let epoch = self.epoch.to_string();
                 self.say(&ServerFrame::Reset { cursor, epoch })
             }
             Step::Unreadable => Err(CloseCode::TryLater),
@@ -59,7 +59,7 @@ impl<T: Transport> Session<T> {
     /// In one write, if the client takes it.
     pub(super) fn forward_items(&mut self, items: VecDeque<Item>) -> Result<(), CloseCode> {
         let traces = items.iter().filter_map(|item| item.origin.trace.as_deref());
-        let until_written: Vec<Span> = traces.map(|trace| delivery(Some(trace))).collect();
+        let until_written: Box<[Span]> = traces.map(|trace| delivery(Some(trace))).collect();
         for item in &items {
             self.notices.learn(item.seq, item.unread);
             self.push(item.frame.clone());

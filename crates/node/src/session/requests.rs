@@ -230,8 +230,8 @@ impl Requests {
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub(super) async fn answer(&mut self) -> Answer {
-        poll_fn(|context| self.poll_answer(context)).await
+    pub(super) fn answer(&mut self) -> impl Future<Output = Answer> {
+        poll_fn(|context| self.poll_answer(context))
     }
 
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Answer> {

@@ -194,8 +194,8 @@ impl Watching {
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub(super) async fn next(&mut self) -> Told {
-        poll_fn(|context| self.poll_next(context)).await
+    pub(super) fn next(&mut self) -> impl Future<Output = Told> {
+        poll_fn(|context| self.poll_next(context))
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Told> {

@@ -113,16 +113,16 @@ impl DirectWebSocket {
 }
 
 impl Transport for DirectWebSocket {
-    async fn receive(&mut self) -> Inbound {
-        poll_fn(|context| self.poll_receive(context)).await
+    fn receive(&mut self) -> impl Future<Output = Inbound> {
+        poll_fn(|context| self.poll_receive(context))
     }
 
     fn push(&mut self, frame: ByteString) {
         self.output.push(Opcode::Text, frame.into_bytes());
     }
 
-    async fn flush(&mut self) -> Result<(), CloseCode> {
-        poll_fn(|context| self.poll_flush(context)).await
+    fn flush(&mut self) -> impl Future<Output = Result<(), CloseCode>> {
+        poll_fn(|context| self.poll_flush(context))
     }
 
     fn abandon(&mut self) {
