@@ -132,8 +132,8 @@ impl Feed {
     ///
     /// # Cancel safety
     /// Nothing is lost, and nothing begun is begun again.
-    pub fn next(&mut self) -> impl Future<Output = Step> {
-        poll_fn(|context| self.poll_next(context))
+    pub async fn next(&mut self) -> Step {
+        poll_fn(|context| self.poll_next(context)).await
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Step> {
